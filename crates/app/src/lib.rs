@@ -1,0 +1,41 @@
+//! Runs Python apps: generations of fork servers and workers, their queue, the exchange of one
+//! request. Knows nothing of HTTP connections (that is `hotclub-front`) nor of Django.
+
+mod answer;
+mod board;
+mod buffers;
+mod call;
+mod control;
+mod crew;
+mod deadline;
+mod death;
+mod describe;
+mod fork_server;
+#[doc(hidden)]
+pub mod fuzz;
+mod generation;
+mod lane;
+mod lost;
+mod nursery;
+mod oom;
+mod owner;
+mod payload;
+mod queue;
+mod reply;
+mod spool;
+mod strays;
+mod sys;
+mod thread_state;
+mod view;
+
+pub use answer::{AnswerBody, Part};
+pub use board::{Board, SlotView, monotonic_now};
+pub use buffers::{BufferBounds, BufferUsage, Buffers, MemoryShare, SpoolError, SpoolFile};
+pub use call::{Answer, Call, CallBody, CallError, Cut, Times};
+pub use control::{AppFailure, Frame, Loaded};
+pub use crew::Policy;
+pub use fork_server::{Launch, StartError};
+pub use generation::{Generation, Spec, Status};
+pub use lane::{Common, Lane, LaneEvent, Limits};
+pub use payload::unpack;
+pub use view::{View, WorkerView};

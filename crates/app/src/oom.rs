@@ -1,0 +1,113 @@
+//! Evidence that the kernel killed somebody for want of memory: its own counters, of our cgroup and of the machine.
+
+use std::path::{Path, PathBuf};
+
+/// The counters at one moment.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+struct Counts {
+    cgroup: u64,
+    machine: u64,
+}
+
+/// Two moments are kept, so that a kill between two samples shows whenever its death becomes known.
+#[derive(Debug)]
+pub(crate) struct Oom {
+    file: Option<PathBuf>,
+    before: Counts,
+    last: Counts,
+}
+
+impl Oom {
+    pub(crate) fn watch() -> Self {
+        let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+        let file = events_file(&groups, Path::new("/sys/fs/cgroup")).filter(|file| file.exists());
+        let counts = counts(file.as_deref());
+        Self {
+            file,
+            before: counts,
+            last: counts,
+        }
+    }
+
+    pub(crate) fn sample(&mut self) {
+        self.before = self.last;
+        self.last = counts(self.file.as_deref());
+    }
+
+    /// What the counters say of a SIGKILL that was not ours.
+    pub(crate) fn struck(&self) -> Option<&'static str> {
+        verdict(self.before, counts(self.file.as_deref()))
+    }
+}
+
+fn verdict(before: Counts, now: Counts) -> Option<&'static str> {
+    if now.cgroup > before.cgroup {
+        Some("out of memory: the kernel's OOM killer struck in this cgroup")
+    } else if now.machine > before.machine {
+        Some("probably out of memory: the kernel's OOM killer has just struck on this machine")
+    } else {
+        None
+    }
+}
+
+fn counts(file: Option<&Path>) -> Counts {
+    let read = |path: &Path| std::fs::read_to_string(path).unwrap_or_default();
+    Counts {
+        cgroup: file.map_or(0, |file| oom_kills(&read(file))),
+        machine: oom_kills(&read(Path::new("/proc/vmstat"))),
+    }
+}
+
+/// The line `oom_kill N`: memory.events (cgroup v2), memory.oom_control (v1) and /proc/vmstat have it alike.
+fn oom_kills(text: &str) -> u64 {
+    let value = text.lines().find_map(|line| line.strip_prefix("oom_kill "));
+    value
+        .and_then(|value| value.trim().parse().ok())
+        .unwrap_or(0)
+}
+
+/// Where our cgroup counts, by /proc/self/cgroup (cgroups(7)).
+fn events_file(groups: &str, root: &Path) -> Option<PathBuf> {
+    groups.lines().find_map(|line| {
+        let mut parts = line.splitn(3, ':').skip(1);
+        let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
+        if controllers.is_empty() {
+            Some(root.join(path).join("memory.events"))
+        } else if controllers.split(',').any(|name| name == "memory") {
+            Some(root.join("memory").join(path).join("memory.oom_control"))
+        } else {
+            None
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn both_versions_of_cgroups_are_found() {
+        let root = Path::new("/r");
+        let two = events_file("0::/system.slice/a.service\n", root).unwrap();
+        assert_eq!(two, Path::new("/r/system.slice/a.service/memory.events"));
+        let one = events_file("3:cpu,cpuacct:/x\n2:memory:/docker/1\n", root).unwrap();
+        assert_eq!(one, Path::new("/r/memory/docker/1/memory.oom_control"));
+    }
+
+    #[test]
+    fn the_cgroups_counter_is_proof_and_the_machines_is_likely() {
+        assert_eq!(oom_kills("low 0\noom 4\noom_kill 3\noom_group_kill 1\n"), 3);
+        let counts = |cgroup, machine| Counts { cgroup, machine };
+        assert_eq!(verdict(counts(3, 9), counts(3, 9)), None);
+        assert!(
+            verdict(counts(3, 9), counts(4, 10))
+                .unwrap()
+                .starts_with("out of memory")
+        );
+        assert!(
+            verdict(counts(0, 9), counts(0, 10))
+                .unwrap()
+                .starts_with("probably")
+        );
+    }
+}

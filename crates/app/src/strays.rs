@@ -1,0 +1,148 @@
+//! Processes that workers have started: found to be killed with them, reaped when they outlived them.
+//!
+//! This process is the subreaper of all its descendants, so what a dead worker leaves behind becomes its child.
+
+use rustix::process::{
+    Pid, Signal, WaitId, WaitIdOptions, getpgrp, getpid, getsid, kill_process, kill_process_group,
+    waitid,
+};
+
+/// Kills a worker, its process group, and what it started even if that has left the group.
+pub(crate) fn kill_family(worker: Pid) {
+    let family = descendants(worker);
+    // They may all be gone already.
+    let _ = kill_process_group(worker, Signal::KILL);
+    let _ = kill_process(worker, Signal::KILL);
+    for pid in family {
+        let _ = kill_process(pid, Signal::KILL);
+    }
+}
+
+/// Reaps processes that came to us when the worker that had started them died.
+pub(crate) fn reap() {
+    let Ok(session) = getsid(None) else { return };
+    for pid in children(getpid()) {
+        let Some(stat) = Stat::read(pid) else {
+            continue;
+        };
+        if stat.state == 'Z' && stat.is_stray(session, getpgrp()) {
+            // Another generation may have been faster.
+            let _ = waitid(
+                WaitId::Pid(pid),
+                WaitIdOptions::EXITED | WaitIdOptions::NOHANG,
+            );
+        }
+    }
+}
+
+/// Whether `pid` is a child of this process.
+pub(crate) fn is_child(pid: Pid) -> bool {
+    Stat::read(pid).is_some_and(|stat| stat.parent == Some(getpid()))
+}
+
+struct Stat {
+    pid: Pid,
+    state: char,
+    parent: Option<Pid>,
+    group: Option<Pid>,
+    session: Option<Pid>,
+}
+
+impl Stat {
+    fn read(pid: Pid) -> Option<Self> {
+        let text = std::fs::read_to_string(format!("/proc/{}/stat", pid.as_raw_pid())).ok()?;
+        // `pid (name) state parent group session …`, and the name may hold anything.
+        let mut fields = text.rsplit_once(") ")?.1.split(' ');
+        let state = fields.next()?.chars().next()?;
+        let mut number = || fields.next()?.parse().ok().and_then(Pid::from_raw);
+        Some(Self {
+            pid,
+            state,
+            parent: number(),
+            group: number(),
+            session: number(),
+        })
+    }
+
+    /// What we start ourselves leads its own process group or stays in ours, and stays in our session; and
+    /// workers whose fork server died, which are watched elsewhere, lead theirs.
+    fn is_stray(&self, session: Pid, group: Pid) -> bool {
+        let own_group = self.group == Some(self.pid) || self.group == Some(group);
+        !own_group || self.session != Some(session)
+    }
+}
+
+fn descendants(root: Pid) -> Vec<Pid> {
+    let mut found = children(root);
+    let mut next = 0;
+    while let Some(&pid) = found.get(next) {
+        next += 1;
+        let more = children(pid);
+        found.extend(more.into_iter().filter(|pid| *pid != root));
+    }
+    found
+}
+
+/// Children by `/proc/PID/task/TID/children` (proc(5)); none where the kernel lacks that file.
+fn children(pid: Pid) -> Vec<Pid> {
+    let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_pid()));
+    let files = tasks.into_iter().flatten().flatten();
+    let texts = files.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());
+    texts
+        .flat_map(|text| {
+            let numbers = text.split_whitespace().filter_map(|word| word.parse().ok());
+            numbers.filter_map(Pid::from_raw).collect::<Vec<_>>()
+        })
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pid(raw: i32) -> Pid {
+        Pid::from_raw(raw).unwrap()
+    }
+
+    fn stat(group: i32, session: i32) -> Stat {
+        Stat {
+            pid: pid(10),
+            state: 'Z',
+            parent: None,
+            group: Some(pid(group)),
+            session: Some(pid(session)),
+        }
+    }
+
+    #[test]
+    fn what_we_started_is_no_stray_and_what_a_worker_started_is() {
+        let stray = |group, session| stat(group, session).is_stray(pid(1), pid(2));
+        assert!(!stray(10, 1), "leads a group in our session");
+        assert!(!stray(2, 1), "is in our own group");
+        assert!(stray(7, 1), "is in a worker's group");
+        assert!(stray(10, 10), "has a session of its own");
+    }
+
+    #[test]
+    fn a_family_is_killed_whatever_its_group() {
+        let script = "setsid sleep 300 & sleep 300 & wait";
+        let mut child = std::process::Command::new("sh")
+            .args(["-c", script])
+            .spawn()
+            .unwrap();
+        let root = Pid::from_child(&child);
+        let began = std::time::Instant::now();
+        while descendants(root).len() < 2 {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20));
+            std::thread::yield_now();
+        }
+        let family = descendants(root);
+        kill_family(root);
+        child.wait().unwrap();
+        let alive = |pid: &Pid| Stat::read(*pid).is_some_and(|stat| stat.state != 'Z');
+        while family.iter().any(alive) {
+            assert!(began.elapsed() < std::time::Duration::from_secs(20));
+            std::thread::yield_now();
+        }
+    }
+}

@@ -1,0 +1,91 @@
+//! Every default of `hotclub.toml`, each with its reason. Nowhere else does a number of these stand.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::time::Duration;
+
+/// One thread a worker: Django's database connections and most apps' globals are at their safest so,
+/// and processes, not threads, use more cores.
+pub const THREADS: u32 = 1;
+
+/// Importing the app once and forking saves most of its memory in every further worker.
+pub const PRELOAD: bool = true;
+
+/// Per request, wall clock. Long enough for an upload that is turned into thumbnails, short enough that
+/// a hung worker is noticed; Gunicorn's number too, so that moving changes nothing.
+pub const TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a stopping generation may finish its requests: a whole `timeout`, so that no request which
+/// was in time dies of a reload.
+pub const GRACEFUL_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// How long a request may wait for a worker. After ten seconds the visitor has reloaded the page, and
+/// working on the old request only makes the next one later.
+pub const QUEUE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// How many requests may wait. At 100 requests/s (a slow site) that is ten seconds, the queue's timeout.
+pub const MAX_QUEUE: u32 = 1_000;
+
+/// Workers are not recycled by count: it hides leaks and costs memory sharing. `max_memory` is the better cure.
+pub const MAX_REQUESTS: u32 = 0;
+
+/// No jitter where there is no recycling.
+pub const MAX_REQUESTS_JITTER: u32 = 0;
+
+/// Watching files is for development.
+pub const RELOAD: bool = false;
+
+/// A request that no worker has begun may always run again; one that began only when its method is safe.
+pub const RETRY: bool = true;
+
+/// A database in a container that recovers after a crash needs tens of seconds; a minute is the patience
+/// of whoever watches the start.
+pub const DATABASE_WAIT: Duration = Duration::from_secs(60);
+
+/// NGINX's 1 MB turns uploads of pictures into 413; 100 MB holds a photographer's raw file and still
+/// cannot fill a disk at once.
+pub const MAX_BODY: u64 = 100_000_000;
+
+/// All header bytes of a request together. Cookies and long tokens fit; NGINX allows 32 KiB by default.
+pub const MAX_HEADER: u64 = 32 * 1024;
+
+/// Browsers send about 20 header fields, proxies add about 10.
+pub const MAX_HEADERS: u32 = 100;
+
+/// From the first byte of a request to the end of its head: a head is one packet or two.
+pub const HEADER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Without a byte from a peer whose turn it is: between two requests, in a body, while it should read an
+/// answer. Longer than the 60 s that load balancers keep their connections, so that it is they who
+/// close and no request meets a closing socket.
+pub const IDLE_TIMEOUT: Duration = Duration::from_secs(75);
+
+/// Bytes a second that a sender or reader must manage on average while we wait for it. The slowest
+/// phone is faster; who is slower means to be, or will not wait for the end of anything.
+pub const MIN_RATE: u64 = 240;
+
+/// Before the rate counts: a slow start (a lost packet or three) is not slowness.
+pub const RATE_GRACE: Duration = Duration::from_secs(10);
+
+/// Open connections altogether. An idle one costs about a kilobyte here and a descriptor; machines of
+/// today allow a process some hundred thousand of those.
+pub const MAX_CONNECTIONS: u32 = 20_000;
+
+/// Open connections of one address (of IPv6: of one /64, which is what one customer is given). An office
+/// behind one address stays far below; a flood does not.
+pub const MAX_CONNECTIONS_PER_ADDRESS: u32 = 500;
+
+/// Memory that one answer may take while its client reads. Nearly all pages fit whole.
+pub const MAX_BUFFERED_PER_CONNECTION: u64 = 256 * 1024;
+
+/// Memory that all bodies of requests and answers may take together. A small server can spare it; a
+/// thousand slow clients with a page each fit in.
+pub const MAX_BUFFERED: u64 = 64 * 1024 * 1024;
+
+/// Disk that all bodies may take together: a hundred of the largest uploads at once.
+pub const MAX_SPOOLED: u64 = 10 * 1024 * 1024 * 1024;
+
+/// Only this machine: what listens to the world was written down by someone. 8000 is what Django's own server uses.
+pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+
+/// The name of a site whose folder has none that could be used.
+pub const NAME: &str = "site";

@@ -1,0 +1,40 @@
+//! `hotclub.toml`: text with spans → checked → an immutable model. All faults at once, each with its line,
+//! a caret and advice. No async, and no I/O but reading the file and the env files that it names.
+//!
+//! The way of a text: `read` (tables and keys, one file a section) → `value` (one value of each kind) →
+//! `model`. Numbers that nobody wrote come from `defaults`.
+
+use std::path::Path;
+
+pub mod defaults;
+pub mod env_file;
+mod fault;
+mod listen;
+mod load;
+mod model;
+mod mount;
+mod name;
+mod read;
+mod secret;
+mod unsupported;
+mod value;
+
+pub use fault::{Fault, Faults, Severity};
+pub use listen::ListenError;
+pub use load::load;
+pub use model::{
+    AccessLog, App, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat, Origin,
+    Process, Proxy, Python, Release, Runtime, RuntimeKind, Server, Site,
+};
+pub use mount::{Mount, MountError};
+pub use secret::Secret;
+pub use unsupported::unsupported;
+
+/// The file's name in a project.
+pub const FILE_NAME: &str = "hotclub.toml";
+
+/// Reads a text as the file at `file` (which need not exist: only its folder and name are used).
+/// Env files are not read.
+pub fn parse(text: &str, file: &Path) -> Result<Site, Faults> {
+    read::site(text, file)
+}

@@ -1,0 +1,84 @@
+//! Addresses to listen on, as `[server] listen` and `--listen` write them.
+
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use crate::model::Listen;
+
+/// A text that is no address to listen on.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("`{text}` is no address to listen on (write 127.0.0.1:8000, [::]:8000 or unix:/path)")]
+pub struct ListenError {
+    pub text: String,
+}
+
+impl FromStr for Listen {
+    type Err = ListenError;
+
+    /// `ADDRESS:PORT`, `[V6]:PORT`, `localhost:PORT`, `:PORT` (every IPv4 address) or `unix:PATH`.
+    /// Names other than `localhost` are refused: what they mean would depend on the network.
+    fn from_str(text: &str) -> Result<Listen, ListenError> {
+        let wrong = || ListenError {
+            text: text.to_owned(),
+        };
+        if let Some(path) = text.strip_prefix("unix:") {
+            let path = path.strip_prefix("//").unwrap_or(path);
+            return match path.is_empty() || path.contains('\0') {
+                true => Err(wrong()),
+                false => Ok(Listen::Unix(PathBuf::from(path))),
+            };
+        }
+        if let Ok(address) = text.parse::<SocketAddr>() {
+            return Ok(Listen::Tcp(address));
+        }
+        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
+        let port = port.parse::<u16>().map_err(|_| wrong())?;
+        let ip = match host {
+            "localhost" => Ipv4Addr::LOCALHOST,
+            "" => Ipv4Addr::UNSPECIFIED,
+            _ => return Err(wrong()),
+        };
+        Ok(Listen::Tcp(SocketAddr::new(IpAddr::V4(ip), port)))
+    }
+}
+
+impl std::fmt::Display for Listen {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Listen::Tcp(address) => write!(f, "{address}"),
+            Listen::Unix(path) => write!(f, "unix:{}", path.display()),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_is_read_and_written_the_same() {
+        for text in ["127.0.0.1:8000", "[::]:80", "unix:/run/a.sock"] {
+            assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
+        }
+        assert_eq!(
+            ":8000".parse::<Listen>().unwrap().to_string(),
+            "0.0.0.0:8000"
+        );
+        assert_eq!(
+            "localhost:0".parse::<Listen>().unwrap().to_string(),
+            "127.0.0.1:0"
+        );
+        for text in [
+            "",
+            "8000",
+            "example.com:80",
+            "1.2.3.4",
+            "unix:",
+            "127.0.0.1:99999",
+            "::1:80:",
+        ] {
+            assert!(text.parse::<Listen>().is_err(), "{text}");
+        }
+    }
+}

@@ -1,0 +1,337 @@
+//! What the rest of Hotclub sees of `hotclub.toml`: checked, complete with defaults, never changed.
+//! Paths are joined to the folder of the file already; `None` means that detection decides.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use ipnet::IpNet;
+
+use crate::fault::{Fault, Faults, Positions};
+use crate::mount::Mount;
+use crate::{Secret, defaults};
+
+/// One site: a whole `hotclub.toml`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Site {
+    /// The folder that holds the file, and to which its relative paths were joined.
+    pub dir: PathBuf,
+    /// The file, when there was one.
+    pub file: Option<PathBuf>,
+    /// `[a-z0-9_-]`, at most 63: names the state folder, database and role. Default: from the folder's name.
+    pub name: String,
+    /// Lower-case host names, `*.` allowed in front. Empty: every Host is this site.
+    pub hosts: Vec<String>,
+    pub app: App,
+    pub env: Env,
+    pub database: Database,
+    pub files: Vec<Files>,
+    pub proxies: Vec<Proxy>,
+    pub processes: Vec<Process>,
+    pub release: Release,
+    pub runtime: Runtime,
+    pub limits: Limits,
+    pub log: Log,
+    pub server: Server,
+    /// Doubts that stop nothing: say them once at start.
+    pub warnings: Faults,
+    pub(crate) positions: Positions,
+}
+
+impl Site {
+    /// Whether the file sets this key, by its dotted path: `"app.workers"`, `"files.0.url"`.
+    pub fn sets(&self, key: &str) -> bool {
+        self.positions.contains(key)
+    }
+
+    /// A fault at a key's value, found by a later stage (a missing folder, a module that cannot be
+    /// imported). A key that the file does not set gives a fault without a line.
+    pub fn fault_at(&self, key: &str, message: impl Into<String>) -> Fault {
+        self.positions.fault(key, message.into())
+    }
+}
+
+/// `[app]`: what runs, with how many workers, and how long it may take.
+#[derive(Debug, Clone, PartialEq)]
+pub struct App {
+    /// Where `manage.py` is.
+    pub dir: Option<PathBuf>,
+    /// `module:callable`.
+    pub wsgi: Option<String>,
+    /// `module:callable`; not served yet.
+    pub asgi: Option<String>,
+    /// The settings module.
+    pub settings: Option<String>,
+    pub python: Option<Python>,
+    /// The lock or requirements file to install from, when there are several.
+    pub dependencies: Option<PathBuf>,
+    /// `None`: from the cores.
+    pub workers: Option<u32>,
+    pub threads: u32,
+    pub preload: bool,
+    /// Per request, wall clock; `None` (written `"0s"`): unlimited.
+    pub timeout: Option<Duration>,
+    pub graceful_timeout: Duration,
+    pub queue_timeout: Duration,
+    pub max_queue: u32,
+    /// 0: never recycled by count.
+    pub max_requests: u32,
+    pub max_requests_jitter: u32,
+    /// Bytes of one worker; `None`: no limit, for a guess would kill a healthy site.
+    pub max_memory: Option<u64>,
+    pub reload: bool,
+    pub retry: bool,
+}
+
+/// `[app] python`: a version to look for, or the interpreter itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Python {
+    /// `"3"`, `"3.11"` or `"3.11.4"`.
+    Version(String),
+    Path(PathBuf),
+}
+
+/// `[env]`: what is added to the app's environment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Env {
+    /// In order; later files win.
+    pub files: Vec<PathBuf>,
+    /// The outcome: all files, then `set`, which wins. Only `load` reads the files; `parse` has `set` alone.
+    pub vars: BTreeMap<String, EnvVar>,
+}
+
+/// One variable and where it came from.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EnvVar {
+    pub value: Secret,
+    pub origin: Origin,
+}
+
+/// Who said so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Origin {
+    /// An env file; `line` counts from 1.
+    File { path: PathBuf, line: usize },
+    /// `[env] set`.
+    Set,
+}
+
+/// `[database]`.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Database {
+    pub engine: Engine,
+    /// The major version of a managed cluster; `None`: what the cluster has, or the newest installed.
+    pub version: Option<u32>,
+    /// How long readiness may take.
+    pub wait: Duration,
+}
+
+/// `[database] engine`.
+#[derive(Debug, Clone, PartialEq)]
+pub enum Engine {
+    /// Not written: what the project's settings resolve to.
+    Detect,
+    /// Managed: a private cluster.
+    Postgres,
+    Sqlite,
+    /// A database that is not Hotclub's; the URL holds a password.
+    Url(Secret),
+}
+
+/// `[[files]]`: a folder served under a URL.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Files {
+    pub url: Mount,
+    pub path: PathBuf,
+    /// Only by X-Accel-Redirect / X-Sendfile, never by a visitor's own request.
+    pub internal: bool,
+    /// `Cache-Control: max-age`; `None`: the front's rules for static and media files.
+    pub max_age: Option<Duration>,
+}
+
+/// `[[proxy]]`: a URL passed on to another server. Not served yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Proxy {
+    pub url: Mount,
+    /// `http://…`, `https://…` or `unix:/path`.
+    pub to: String,
+}
+
+/// `[[process]]`: a program that runs beside the app. Not started yet.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Process {
+    pub name: String,
+    pub command: String,
+}
+
+/// `[release]`.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Release {
+    /// Run in order, once a release; `None`: Django's default (migrate). An empty list: nothing.
+    pub command: Option<Vec<String>>,
+}
+
+/// `[runtime]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Runtime {
+    pub kind: RuntimeKind,
+}
+
+/// Where the app's processes live.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RuntimeKind {
+    Host,
+    /// Not built yet.
+    Docker,
+}
+
+/// `[limits]`: what a visitor may take. Sizes in bytes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Limits {
+    pub max_body: u64,
+    pub max_header: u64,
+    pub max_headers: u32,
+    pub header_timeout: Duration,
+    pub idle_timeout: Duration,
+    /// Bytes a second; 0 turns it off.
+    pub min_rate: u64,
+    pub max_connections: u32,
+    /// 0: no limit.
+    pub max_connections_per_address: u32,
+    /// Memory for one answer that waits for its client.
+    pub max_buffered_per_connection: u64,
+    /// Memory for all bodies.
+    pub max_buffered: u64,
+    /// Temporary files for all bodies.
+    pub max_spooled: u64,
+}
+
+/// `[log]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Log {
+    pub access: AccessLog,
+    pub format: LogFormat,
+}
+
+/// Where a line for each request goes.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum AccessLog {
+    Stdout,
+    Off,
+    File(PathBuf),
+}
+
+/// How such a line looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFormat {
+    Combined,
+    Json,
+}
+
+/// `[server]`: how this site is reached when it has a server of its own (`hotclub up`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Server {
+    pub listen: Vec<Listen>,
+    /// Whose X-Forwarded-* are believed. Empty: nobody's.
+    pub trusted_proxies: Vec<IpNet>,
+}
+
+/// An address to listen on. `FromStr` reads what the command line's `--listen` takes, too.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Listen {
+    Tcp(SocketAddr),
+    Unix(PathBuf),
+}
+
+impl Site {
+    /// The site of a folder without `hotclub.toml`: defaults only.
+    pub fn detected(dir: &Path) -> Site {
+        Site {
+            dir: dir.to_path_buf(),
+            file: None,
+            name: crate::name::from_folder(dir),
+            hosts: Vec::new(),
+            app: App::default(),
+            env: Env::default(),
+            database: Database::default(),
+            files: Vec::new(),
+            proxies: Vec::new(),
+            processes: Vec::new(),
+            release: Release::default(),
+            runtime: Runtime {
+                kind: RuntimeKind::Host,
+            },
+            limits: Limits::default(),
+            log: Log {
+                access: AccessLog::Stdout,
+                format: LogFormat::Combined,
+            },
+            server: Server::default(),
+            warnings: Faults::default(),
+            positions: Positions::default(),
+        }
+    }
+}
+
+impl Default for App {
+    fn default() -> Self {
+        App {
+            dir: None,
+            wsgi: None,
+            asgi: None,
+            settings: None,
+            python: None,
+            dependencies: None,
+            workers: None,
+            threads: defaults::THREADS,
+            preload: defaults::PRELOAD,
+            timeout: Some(defaults::TIMEOUT),
+            graceful_timeout: defaults::GRACEFUL_TIMEOUT,
+            queue_timeout: defaults::QUEUE_TIMEOUT,
+            max_queue: defaults::MAX_QUEUE,
+            max_requests: defaults::MAX_REQUESTS,
+            max_requests_jitter: defaults::MAX_REQUESTS_JITTER,
+            max_memory: None,
+            reload: defaults::RELOAD,
+            retry: defaults::RETRY,
+        }
+    }
+}
+
+impl Default for Database {
+    fn default() -> Self {
+        Database {
+            engine: Engine::Detect,
+            version: None,
+            wait: defaults::DATABASE_WAIT,
+        }
+    }
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Limits {
+            max_body: defaults::MAX_BODY,
+            max_header: defaults::MAX_HEADER,
+            max_headers: defaults::MAX_HEADERS,
+            header_timeout: defaults::HEADER_TIMEOUT,
+            idle_timeout: defaults::IDLE_TIMEOUT,
+            min_rate: defaults::MIN_RATE,
+            max_connections: defaults::MAX_CONNECTIONS,
+            max_connections_per_address: defaults::MAX_CONNECTIONS_PER_ADDRESS,
+            max_buffered_per_connection: defaults::MAX_BUFFERED_PER_CONNECTION,
+            max_buffered: defaults::MAX_BUFFERED,
+            max_spooled: defaults::MAX_SPOOLED,
+        }
+    }
+}
+
+impl Default for Server {
+    fn default() -> Self {
+        Server {
+            listen: vec![Listen::Tcp(defaults::LISTEN)],
+            trusted_proxies: Vec::new(),
+        }
+    }
+}

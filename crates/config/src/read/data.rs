@@ -1,0 +1,125 @@
+//! `[env]` and `[database]`: what the app is told, and where its data is.
+
+use std::collections::BTreeMap;
+
+use toml::de::DeValue;
+
+use super::reader::{Reader, Section};
+use crate::model::{Database, Engine, Env, EnvVar, Origin};
+use crate::value::{self, Wrong};
+use crate::{Secret, env_file};
+
+/// PostgreSQL's oldest major version that Hotclub starts, and a bound that catches slips (`160`).
+const VERSIONS: (u32, u32) = (12, 99);
+
+pub(super) fn env(reader: &mut Reader, top: &mut Section<'_>) -> Env {
+    const EXAMPLE: &str = "[\".env\"]";
+    let mut section = reader.table(top, "env");
+    let files = reader.list(&mut section, "files", EXAMPLE, |v| value::text(v, EXAMPLE));
+    let vars = set(reader, &mut section);
+    reader.end(section);
+    let dir = reader.dir();
+    Env {
+        files: files
+            .unwrap_or_default()
+            .iter()
+            .map(|file| dir.join(file))
+            .collect(),
+        vars,
+    }
+}
+
+fn set(reader: &mut Reader, section: &mut Section<'_>) -> BTreeMap<String, EnvVar> {
+    let mut vars = BTreeMap::new();
+    for (name, span, value) in reader.free_table(section, "set") {
+        let path = format!("env.set.{name}");
+        if !env_file::is_name(&name) {
+            let wrong = Wrong::value(
+                "named by letters, digits and `_`",
+                "this is no variable's name",
+            );
+            reader.wrong("env.set", "set", span, wrong);
+        }
+        match variable(value.get_ref()) {
+            Ok(value) => {
+                vars.insert(
+                    name,
+                    EnvVar {
+                        value,
+                        origin: Origin::Set,
+                    },
+                );
+            }
+            Err(wrong) => reader.wrong(&path, &name, value.span(), wrong),
+        }
+    }
+    vars
+}
+
+fn variable(value: &DeValue<'_>) -> Result<Secret, Wrong> {
+    match value.as_str() {
+        Some(text) if text.contains('\0') => Err(Wrong::value(
+            "a text that a process can be given",
+            "this holds a NUL character",
+        )),
+        Some(text) => Ok(Secret::new(text)),
+        None => {
+            let wrong = Wrong::kind(value, "a text", "…")
+                .hint("every variable is text: write the value in quotes");
+            Err(Wrong {
+                example: None,
+                ..wrong
+            })
+        }
+    }
+}
+
+pub(super) fn database(reader: &mut Reader, top: &mut Section<'_>) -> Database {
+    let mut section = reader.table(top, "database");
+    let default = Database::default();
+    let engine = reader.get(&mut section, "engine", engine);
+    let version = reader.get(&mut section, "version", |v| {
+        value::whole(v, VERSIONS.0, VERSIONS.1)
+    });
+    let wait = reader.get(&mut section, "wait", value::positive_duration);
+    reader.end(section);
+    if let (Some(Engine::Sqlite | Engine::Url(_)), Some(_)) = (&engine, version) {
+        let message = "`database.version` has no effect on a database that Hotclub does not manage";
+        let hint = "remove it, or write engine = \"postgres\"".to_owned();
+        reader.warn("database.version", message.to_owned(), hint);
+    }
+    Database {
+        engine: engine.unwrap_or(default.engine),
+        version,
+        wait: wait.unwrap_or(default.wait),
+    }
+}
+
+fn engine(value: &DeValue<'_>) -> Result<Engine, Wrong> {
+    const EXPECTED: &str = "\"postgres\", \"sqlite\" or a database URL";
+    let text = value::text(value, "\"postgres\"")?;
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let letters =
+            |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '+' | '-' | '.');
+        let good = !scheme.is_empty() && scheme.chars().all(letters) && !rest.is_empty();
+        let example = "\"postgres://user:password@host:5432/name\"";
+        return match good {
+            true => Ok(Engine::Url(Secret::new(text))),
+            false => Err(Wrong::value(EXPECTED, "this URL cannot be read").example(example)),
+        };
+    }
+    match text.as_str() {
+        "postgres" | "postgresql" => Ok(Engine::Postgres),
+        "sqlite" | "sqlite3" => Ok(Engine::Sqlite),
+        other => {
+            let nearest = value::nearest(other, ["postgres", "sqlite"].into_iter());
+            let wrong = Wrong::value(EXPECTED, "this is none of them");
+            Err(match nearest {
+                Some(nearest) => wrong.example(value::quoted(nearest)),
+                None => wrong.hint(
+                    "for another engine write its URL, or leave the key out: the settings decide",
+                ),
+            })
+        }
+    }
+}

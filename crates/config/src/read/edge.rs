@@ -1,0 +1,242 @@
+//! `[[files]]`, `[[proxy]]`, `[limits]`, `[log]` and `[server]`: what a visitor meets.
+
+use ipnet::IpNet;
+use toml::de::DeValue;
+
+use super::app::path;
+use super::reader::{Reader, Section};
+use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Proxy, Server};
+use crate::mount::Mount;
+use crate::value::{self, Wrong};
+
+pub(super) fn files(reader: &mut Reader, top: &mut Section<'_>, mounts: &mut Mounts) -> Vec<Files> {
+    let mut all = Vec::new();
+    for mut section in reader.tables(top, "files") {
+        let url = mounts.read(reader, &mut section, "\"/media/\"");
+        let example = "\"media\"";
+        let folder = reader.require(&mut section, "path", |v| value::text(v, example), example);
+        let internal = reader
+            .get(&mut section, "internal", value::boolean)
+            .unwrap_or(false);
+        let max_age = reader.get(&mut section, "max_age", value::duration);
+        reader.end(section);
+        if let (Some(url), Some(folder)) = (url, folder) {
+            all.push(Files {
+                url,
+                path: reader.dir().join(folder),
+                internal,
+                max_age,
+            });
+        }
+    }
+    all
+}
+
+pub(super) fn proxies(
+    reader: &mut Reader,
+    top: &mut Section<'_>,
+    mounts: &mut Mounts,
+) -> Vec<Proxy> {
+    let mut all = Vec::new();
+    for mut section in reader.tables(top, "proxy") {
+        let url = mounts.read(reader, &mut section, "\"/grafana/\"");
+        let to = reader.require(&mut section, "to", target, "\"http://127.0.0.1:3000\"");
+        reader.end(section);
+        if let (Some(url), Some(to)) = (url, to) {
+            all.push(Proxy { url, to });
+        }
+    }
+    all
+}
+
+fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
+    const EXPECTED: &str = "a path that begins and ends with `/`";
+    let text = value
+        .as_str()
+        .ok_or_else(|| Wrong::kind(value, EXPECTED, "\"/media/\""))?;
+    Mount::parse(text).map_err(|error| {
+        let wrong = Wrong::value(EXPECTED, error.reason);
+        match error.suggestion {
+            Some(suggestion) => wrong.example(value::quoted(&suggestion)),
+            None => wrong.example("\"/media/\""),
+        }
+    })
+}
+
+fn target(value: &DeValue<'_>) -> Result<String, Wrong> {
+    const EXPECTED: &str = "an http://, https:// or unix: address";
+    const EXAMPLE: &str = "\"http://127.0.0.1:3000\"";
+    let text = value::text(value, EXAMPLE)?;
+    let rest = ["http://", "https://", "unix:"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    match rest {
+        Some(rest)
+            if !rest.is_empty() && !rest.starts_with([':', '?', '#']) && !text.contains(' ') =>
+        {
+            Ok(text)
+        }
+        Some(_) => Err(Wrong::value(EXPECTED, "this names no server").example(EXAMPLE)),
+        None if text.contains("://") => {
+            Err(Wrong::value(EXPECTED, "this scheme is not known").example(EXAMPLE))
+        }
+        None => Err(Wrong::value(EXPECTED, "the scheme is missing")
+            .example(value::quoted(&format!("http://{text}")))),
+    }
+}
+
+/// The mounts read so far, with the keys where they stand: one URL can have only one meaning. A mount
+/// below another is fine: the longer one wins.
+#[derive(Default)]
+pub(super) struct Mounts(Vec<(String, Mount)>);
+
+impl Mounts {
+    fn add(&mut self, reader: &mut Reader, key: String, url: &Mount) {
+        if let Some((earlier, _)) = self.0.iter().find(|(_, other)| other == url) {
+            let message = format!("`{url}` is mounted twice");
+            let hint = "give one of them another url, or remove it".to_owned();
+            reader.collision((earlier, &key), message, hint);
+        }
+        self.0.push((key, url.clone()));
+    }
+
+    fn read(
+        &mut self,
+        reader: &mut Reader,
+        section: &mut Section<'_>,
+        example: &str,
+    ) -> Option<Mount> {
+        let url = reader.require(section, "url", mount, example)?;
+        self.add(reader, section.key("url"), &url);
+        Some(url)
+    }
+}
+
+pub(super) fn limits(reader: &mut Reader, top: &mut Section<'_>) -> Limits {
+    let mut table = reader.table(top, "limits");
+    let section = &mut table;
+    let default = Limits::default();
+    let limits = Limits {
+        max_body: reader
+            .get(section, "max_body", value::positive_size)
+            .unwrap_or(default.max_body),
+        max_header: reader
+            .get(section, "max_header", header_size)
+            .unwrap_or(default.max_header),
+        max_headers: reader
+            .get(section, "max_headers", |v| value::whole(v, 10, 10_000))
+            .unwrap_or(default.max_headers),
+        header_timeout: reader
+            .get(section, "header_timeout", value::positive_duration)
+            .unwrap_or(default.header_timeout),
+        idle_timeout: reader
+            .get(section, "idle_timeout", value::positive_duration)
+            .unwrap_or(default.idle_timeout),
+        min_rate: reader
+            .get(section, "min_rate", value::size)
+            .unwrap_or(default.min_rate),
+        max_connections: reader
+            .get(section, "max_connections", |v| value::whole(v, 1, u32::MAX))
+            .unwrap_or(default.max_connections),
+        max_connections_per_address: reader
+            .get(section, "max_connections_per_address", |v| {
+                value::whole(v, 0, u32::MAX)
+            })
+            .unwrap_or(default.max_connections_per_address),
+        max_buffered_per_connection: reader
+            .get(section, "max_buffered_per_connection", value::size)
+            .unwrap_or(default.max_buffered_per_connection),
+        max_buffered: reader
+            .get(section, "max_buffered", value::size)
+            .unwrap_or(default.max_buffered),
+        max_spooled: reader
+            .get(section, "max_spooled", value::size)
+            .unwrap_or(default.max_spooled),
+    };
+    reader.end(table);
+    limits
+}
+
+/// The front reads a head into memory, and the queue's messages have an end: 1 KiB to 1 MiB.
+fn header_size(value: &DeValue<'_>) -> Result<u64, Wrong> {
+    match value::size(value)? {
+        bytes @ 1024..=1_048_576 => Ok(bytes),
+        _ => Err(
+            Wrong::value("a size from 1KiB to 1MiB", "this is out of range").example("\"32KiB\""),
+        ),
+    }
+}
+
+pub(super) fn log(reader: &mut Reader, top: &mut Section<'_>) -> Log {
+    const FORMATS: [(&str, LogFormat); 2] =
+        [("combined", LogFormat::Combined), ("json", LogFormat::Json)];
+    let mut section = reader.table(top, "log");
+    let access = match path(reader, &mut section, "access", "\"stdout\"") {
+        None => AccessLog::Stdout,
+        Some(path) if path == reader.dir().join("stdout") || path == reader.dir().join("-") => {
+            AccessLog::Stdout
+        }
+        Some(path) if path == reader.dir().join("off") => AccessLog::Off,
+        Some(path) => AccessLog::File(path),
+    };
+    let format = reader.get(&mut section, "format", |v| value::word(v, &FORMATS));
+    reader.end(section);
+    Log {
+        access,
+        format: format.unwrap_or(LogFormat::Combined),
+    }
+}
+
+pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>) -> Server {
+    let mut section = reader.table(top, "server");
+    let default = Server::default();
+    let dir = reader.dir().to_path_buf();
+    let listen = reader.list(&mut section, "listen", "[\"127.0.0.1:8000\"]", listen);
+    let listen = listen.map(|all| all.into_iter().map(|listen| joined(&dir, listen)).collect());
+    if listen.as_ref().is_some_and(Vec::is_empty) {
+        let hint = Some("write listen = [\"127.0.0.1:8000\"], or remove the key".to_owned());
+        reader.fault(
+            "server.listen",
+            "`server.listen` names no address".to_owned(),
+            hint,
+        );
+    }
+    let trusted = reader.list(&mut section, "trusted_proxies", "[\"127.0.0.1\"]", network);
+    reader.end(section);
+    Server {
+        listen: listen.unwrap_or(default.listen),
+        trusted_proxies: trusted.unwrap_or(default.trusted_proxies),
+    }
+}
+
+fn joined(dir: &std::path::Path, listen: Listen) -> Listen {
+    match listen {
+        Listen::Unix(path) => Listen::Unix(dir.join(path)),
+        tcp => tcp,
+    }
+}
+
+fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {
+    const EXAMPLE: &str = "[\"127.0.0.1:8000\"]";
+    let text = value::text(value, EXAMPLE)?;
+    text.parse::<Listen>().map_err(|_| {
+        let wrong = Wrong::value("an address to listen on", "this is none").example(EXAMPLE);
+        wrong.hint("an address and a port, `[::]:8000`, or `unix:/path`")
+    })
+}
+
+fn network(value: &DeValue<'_>) -> Result<IpNet, Wrong> {
+    const EXAMPLE: &str = "[\"127.0.0.1\", \"10.0.0.0/8\"]";
+    let text = value::text(value, EXAMPLE)?;
+    let address = text.parse::<std::net::IpAddr>().map(IpNet::from);
+    let wrong = Wrong::value("an address or a network", "this is none").example(EXAMPLE);
+    let network = address
+        .or_else(|_| text.parse::<IpNet>())
+        .map_err(|_| match text.as_str() {
+            "*" => wrong.hint(
+                "to believe everyone is never right: name the proxy that stands before Hotclub",
+            ),
+            _ => wrong,
+        })?;
+    Ok(network.trunc())
+}

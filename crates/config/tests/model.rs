@@ -1,0 +1,292 @@
+//! What a right file becomes, what an absent one becomes, and that no text at all brings the reader down.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use hotclub_config::{
+    AccessLog, Engine, Listen, LogFormat, Origin, Python, RuntimeKind, load, parse, unsupported,
+};
+use proptest::prelude::*;
+
+const WHOLE: &str = r#"
+name  = "portfolio"
+hosts = ["Example.com", "www.example.com"]
+
+[app]
+dir          = "src"
+wsgi         = "portfolio.wsgi:application"
+settings     = "portfolio.settings"
+python       = "3.11"
+dependencies = "poetry.lock"
+workers      = 4
+threads      = 2
+preload      = false
+timeout      = "0s"
+graceful_timeout = "1m"
+queue_timeout = "500ms"
+max_queue    = 7
+max_requests = 1_000
+max_requests_jitter = 50
+max_memory   = "512MB"
+reload       = true
+retry        = false
+
+[env]
+files = []
+set   = { DJANGO_LOG_LEVEL = "INFO" }
+
+[database]
+engine  = "postgres"
+version = 16
+wait    = "2m"
+
+[[files]]
+url  = "/media/"
+path = "src/mediafiles"
+max_age = "7d"
+[[files]]
+url  = "/media/private/"
+path = "/srv/private"
+internal = true
+
+[[proxy]]
+url = "/grafana/"
+to  = "http://127.0.0.1:3000"
+
+[[process]]
+name    = "celery"
+command = "celery -A portfolio worker"
+
+[release]
+command = ["python manage.py migrate --noinput"]
+
+[runtime]
+kind = "docker"
+
+[limits]
+max_body = "1GiB"
+min_rate = "0B"
+max_connections_per_address = 0
+max_buffered = "1MiB"
+max_buffered_per_connection = "16KiB"
+max_spooled = "2GB"
+
+[log]
+access = "logs/access.log"
+format = "json"
+
+[server]
+listen = ["[::]:80", "unix:run/web.sock"]
+trusted_proxies = ["127.0.0.1", "10.1.2.3/8"]
+"#;
+
+#[test]
+fn every_key_of_the_design_reaches_the_model() {
+    let site = parse(WHOLE, Path::new("/srv/x/hotclub.toml")).unwrap();
+    assert_eq!(site.name, "portfolio");
+    assert_eq!(site.hosts, ["example.com", "www.example.com"]);
+    assert_eq!(site.app.dir, Some(PathBuf::from("/srv/x/src")));
+    assert_eq!(site.app.python, Some(Python::Version("3.11".into())));
+    assert_eq!(
+        site.app.dependencies,
+        Some(PathBuf::from("/srv/x/poetry.lock"))
+    );
+    assert_eq!(
+        (site.app.workers, site.app.threads, site.app.max_queue),
+        (Some(4), 2, 7)
+    );
+    assert_eq!(
+        (site.app.preload, site.app.reload, site.app.retry),
+        (false, true, false)
+    );
+    assert_eq!(site.app.timeout, None);
+    assert_eq!(site.app.graceful_timeout, Duration::from_secs(60));
+    assert_eq!(site.app.queue_timeout, Duration::from_millis(500));
+    assert_eq!(
+        (site.app.max_requests, site.app.max_requests_jitter),
+        (1_000, 50)
+    );
+    assert_eq!(site.app.max_memory, Some(512_000_000));
+    let variable = &site.env.vars["DJANGO_LOG_LEVEL"];
+    assert_eq!(
+        (variable.value.expose(), &variable.origin),
+        ("INFO", &Origin::Set)
+    );
+    assert_eq!(site.database.engine, Engine::Postgres);
+    assert_eq!(
+        (site.database.version, site.database.wait),
+        (Some(16), Duration::from_secs(120))
+    );
+    assert_eq!(site.files[0].path, Path::new("/srv/x/src/mediafiles"));
+    assert_eq!(site.files[0].max_age, Some(Duration::from_secs(7 * 86_400)));
+    assert_eq!(
+        (site.files[1].url.as_str(), site.files[1].internal),
+        ("/media/private/", true)
+    );
+    assert_eq!(site.files[1].path, Path::new("/srv/private"));
+    assert_eq!(site.proxies[0].to, "http://127.0.0.1:3000");
+    assert_eq!(site.processes[0].name, "celery");
+    assert_eq!(
+        site.release.command.as_deref(),
+        Some(&["python manage.py migrate --noinput".to_owned()][..])
+    );
+    assert_eq!(site.runtime.kind, RuntimeKind::Docker);
+    assert_eq!((site.limits.max_body, site.limits.min_rate), (1 << 30, 0));
+    assert_eq!(site.limits.max_connections_per_address, 0);
+    assert_eq!(
+        (
+            site.limits.max_buffered,
+            site.limits.max_buffered_per_connection,
+            site.limits.max_spooled
+        ),
+        (1 << 20, 16 << 10, 2_000_000_000)
+    );
+    assert_eq!(
+        site.log.access,
+        AccessLog::File("/srv/x/logs/access.log".into())
+    );
+    assert_eq!(site.log.format, LogFormat::Json);
+    assert_eq!(
+        site.server.listen[1],
+        Listen::Unix("/srv/x/run/web.sock".into())
+    );
+    assert_eq!(site.server.trusted_proxies[1].to_string(), "10.0.0.0/8");
+    assert!(site.warnings.is_empty());
+}
+
+#[test]
+fn what_is_not_built_yet_is_named_with_its_line() {
+    let site = parse(WHOLE, Path::new("hotclub.toml")).unwrap();
+    let named: Vec<String> = unsupported(&site)
+        .iter()
+        .map(|fault| fault.message.clone())
+        .collect();
+    let expected = ["[[proxy]]", "[[process]]", "kind = \"docker\""]
+        .map(|what| format!("{what} is not supported yet"));
+    assert_eq!(named, expected);
+    assert!(
+        unsupported(&site)
+            .iter()
+            .all(|fault| fault.place().is_some())
+    );
+    assert!(unsupported(&parse("", Path::new("hotclub.toml")).unwrap()).is_empty());
+}
+
+#[test]
+fn an_empty_file_and_no_file_give_the_same_site() {
+    let dir = tempfile::tempdir().unwrap();
+    let absent = load(dir.path()).unwrap();
+    assert!(!absent.sets("app.workers"));
+    std::fs::write(dir.path().join("hotclub.toml"), "\u{feff}").unwrap();
+    let mut empty = load(dir.path()).unwrap();
+    assert_eq!(empty.file.take(), Some(dir.path().join("hotclub.toml")));
+    assert_eq!(
+        (empty.app, empty.limits, empty.server),
+        (absent.app, absent.limits, absent.server)
+    );
+    assert_eq!(empty.name, absent.name);
+}
+
+#[test]
+fn env_files_are_read_in_order_and_set_wins() {
+    let dir = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| std::fs::write(dir.path().join(name), text).unwrap();
+    write(
+        "hotclub.toml",
+        "[env]\nfiles = [\"a.env\", \"b.env\"]\nset = { C = \"set\" }\n",
+    );
+    write("a.env", "A=a\r\nB=a\r\nC=a\r\n");
+    write("b.env", "\n# later wins\nB=b # really\nC=b\n");
+    let site = load(dir.path()).unwrap();
+    let value = |name: &str| site.env.vars[name].value.expose();
+    assert_eq!(
+        (value("A"), value("B"), value("C")),
+        ("a", "b # really", "set")
+    );
+    let origin = Origin::File {
+        path: dir.path().join("b.env"),
+        line: 3,
+    };
+    assert_eq!(site.env.vars["B"].origin, origin);
+    assert_eq!(site.warnings.len(), 1);
+    assert!(
+        !format!("{site:?}").contains("really"),
+        "values stay out of Debug"
+    );
+}
+
+#[test]
+fn a_missing_env_file_points_at_the_line_that_names_it() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(
+        dir.path().join("hotclub.toml"),
+        "[env]\nfiles = [\".env.prod\"]\n",
+    )
+    .unwrap();
+    let faults = load(dir.path()).unwrap_err();
+    let fault = faults.iter().next().unwrap();
+    assert!(fault.message.starts_with("there is no file"), "{faults}");
+    assert!(
+        fault
+            .place()
+            .is_some_and(|(_, line, column)| (line, column) == (2, 10)),
+        "{faults}"
+    );
+}
+
+#[test]
+fn a_file_that_is_no_text_and_a_folder_that_is_none_are_faults() {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("hotclub.toml"), b"name = \"a\"\n\xff\n").unwrap();
+    assert!(
+        load(dir.path())
+            .unwrap_err()
+            .to_string()
+            .contains("line 2 is not UTF-8")
+    );
+    assert!(load(&dir.path().join("absent")).is_err());
+}
+
+#[test]
+fn a_later_stage_can_point_at_a_key() {
+    let site = parse("[app]\nwsgi = \"a.b:c\"\n", Path::new("hotclub.toml")).unwrap();
+    let fault = site.fault_at("app.wsgi", "this module cannot be imported");
+    assert!(
+        fault
+            .place()
+            .is_some_and(|(_, line, column)| (line, column) == (2, 8))
+    );
+    assert!(site.fault_at("app.settings", "x").place().is_none());
+}
+
+#[test]
+fn a_version_of_a_database_that_is_not_ours_is_only_a_warning() {
+    let site = parse(
+        "[database]\nengine = \"sqlite\"\nversion = 16\n",
+        Path::new("hotclub.toml"),
+    )
+    .unwrap();
+    assert_eq!(site.warnings.len(), 1);
+}
+
+proptest! {
+    #[test]
+    fn no_text_brings_the_reader_down(text in any::<String>()) {
+        let _ = parse(&text, Path::new("hotclub.toml")).map_err(|faults| faults.to_string());
+    }
+
+    /// Real lines, torn apart and put together at random.
+    #[test]
+    fn no_mixture_of_lines_brings_the_reader_down(
+        lines in prop::collection::vec((0..WHOLE.lines().count(), 0usize..40, "[\\PC\"\\[\\]=éß€]{0,3}"), 0..30)
+    ) {
+        let mut text = String::new();
+        for (line, cut, noise) in lines {
+            let line = WHOLE.lines().nth(line).unwrap_or_default();
+            let cut = line.char_indices().nth(cut).map_or(line.len(), |(at, _)| at);
+            text += &format!("{}{noise}{}\n", &line[..cut], if cut % 2 == 0 { &line[cut..] } else { "" });
+        }
+        let _ = parse(&text, Path::new("hotclub.toml")).map_err(|faults| faults.to_string());
+    }
+}

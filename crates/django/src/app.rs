@@ -1,0 +1,75 @@
+//! A found project together with the environment it runs in: what every question needs.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+
+use tokio::process::Command;
+
+use crate::environment::Environment;
+use crate::find::Project;
+
+/// Environment variables laid over Hotclub's own environment for everything the app runs.
+pub type Vars = BTreeMap<String, String>;
+
+/// The Django application of a site, ready to be asked and prepared.
+#[derive(Debug, Clone)]
+pub struct App {
+    pub project: Project,
+    pub environment: Environment,
+    /// `[app] settings`: wins over `DJANGO_SETTINGS_MODULE` and over manage.py.
+    pub settings: Option<String>,
+    /// The site's env files and `[env] set`, then what Hotclub injects.
+    pub vars: Vars,
+    /// Hotclub's folder for this site; logs go to `<state>/log`, scripts to `<state>/python`.
+    pub state: PathBuf,
+}
+
+impl App {
+    /// A command as the user would run it with the virtualenv active, in manage.py's folder:
+    /// stdin is closed, and nothing is written into the user's tree by Python itself.
+    pub fn command(&self, program: &str) -> Command {
+        let mut command = Command::new(self.environment.program(program));
+        command
+            .current_dir(&self.project.manage_dir)
+            .env_remove("PYTHONHOME")
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONUNBUFFERED", "1")
+            .env("VIRTUAL_ENV", &self.environment.dir)
+            .envs(&self.vars)
+            .env("PATH", self.search_path());
+        if let Some(settings) = &self.settings {
+            command.env("DJANGO_SETTINGS_MODULE", settings);
+        }
+        command.stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// The virtualenv's programs first, then the site's own PATH, or Hotclub's.
+    fn search_path(&self) -> OsString {
+        let rest = self
+            .vars
+            .get("PATH")
+            .map(OsString::from)
+            .or_else(|| std::env::var_os("PATH"));
+        let mut path = self.environment.bin().into_os_string();
+        if let Some(rest) = rest.filter(|rest| !rest.is_empty()) {
+            path.push(":");
+            path.push(rest);
+        }
+        path
+    }
+
+    /// Folders below the project that hold other people's code, or Hotclub's.
+    pub(crate) fn not_the_users(&self) -> Vec<PathBuf> {
+        vec![self.environment.dir.clone(), self.state.clone()]
+    }
+
+    pub(crate) fn log(&self, name: &str) -> PathBuf {
+        log_file(&self.state, name)
+    }
+}
+
+pub(crate) fn log_file(state: &Path, name: &str) -> PathBuf {
+    state.join("log").join(format!("{name}.log"))
+}

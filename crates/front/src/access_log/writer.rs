@@ -1,0 +1,188 @@
+//! The thread that writes the log, so that a full disk or a stopped pipe never holds a request.
+
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::thread::JoinHandle;
+
+/// Batches that may wait for the writer; each is some hundred lines.
+const WAITING: usize = 64;
+
+/// How a line is written.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Format {
+    #[default]
+    Combined,
+    Json,
+}
+
+/// Where lines go.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Sink {
+    Stdout,
+    /// Appended to; made if it is not there.
+    File(PathBuf),
+}
+
+enum Batch {
+    Lines(Vec<u8>, u64),
+    Reopen,
+    Finish,
+}
+
+/// A log that is being written. Clones write to the same.
+#[derive(Clone, Debug)]
+pub struct AccessLog {
+    format: Format,
+    batches: SyncSender<Batch>,
+    dropped: Arc<AtomicU64>,
+    writer: Arc<Mutex<Option<JoinHandle<()>>>>,
+}
+
+impl AccessLog {
+    /// Opens the log and starts its writer.
+    ///
+    /// # Errors
+    /// When the file cannot be opened or the thread not be started.
+    pub fn open(sink: Sink, format: Format) -> io::Result<Self> {
+        let output = Output::open(sink)?;
+        let (batches, receiver) = sync_channel(WAITING);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let count = Arc::clone(&dropped);
+        let writer = std::thread::Builder::new()
+            .name("access-log".to_owned())
+            .spawn(move || write(output, &receiver, &count))?;
+        Ok(Self {
+            format,
+            batches,
+            dropped,
+            writer: Arc::new(Mutex::new(Some(writer))),
+        })
+    }
+
+    /// Lines that could not be written, since the start.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
+    }
+
+    /// Opens the file anew, after it was moved away.
+    pub fn reopen(&self) {
+        // A writer that is so far behind opens at its next chance.
+        let _ = self.batches.try_send(Batch::Reopen);
+    }
+
+    /// Writes what is waiting and ends the writer.
+    pub fn finish(&self) {
+        let writer = self
+            .writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        if let Some(writer) = writer {
+            // Fails when the writer is gone, and so does the join then: nothing is left to write.
+            let _ = self.batches.send(Batch::Finish);
+            let _ = writer.join();
+        }
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
+    pub(crate) fn send(&self, text: Vec<u8>, lines: u64) {
+        if self.batches.try_send(Batch::Lines(text, lines)).is_err() {
+            self.dropped.fetch_add(lines, Ordering::Relaxed);
+        }
+    }
+}
+
+enum Output {
+    Stdout(io::Stdout),
+    File(File, PathBuf),
+}
+
+impl Output {
+    fn open(sink: Sink) -> io::Result<Self> {
+        Ok(match sink {
+            Sink::Stdout => Self::Stdout(io::stdout()),
+            Sink::File(path) => Self::File(append_to(&path)?, path),
+        })
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        match self {
+            Self::Stdout(stdout) => {
+                let mut stdout = stdout.lock();
+                stdout.write_all(text)?;
+                stdout.flush()
+            }
+            Self::File(file, _) => file.write_all(text),
+        }
+    }
+
+    fn reopen(&mut self) {
+        if let Self::File(file, path) = self {
+            match append_to(path) {
+                Ok(new) => *file = new,
+                Err(error) => {
+                    tracing::error!(%error, path = %path.display(), "the access log cannot be opened");
+                }
+            }
+        }
+    }
+}
+
+fn append_to(path: &Path) -> io::Result<File> {
+    OpenOptions::new().append(true).create(true).open(path)
+}
+
+fn write(mut output: Output, batches: &Receiver<Batch>, dropped: &AtomicU64) {
+    let mut failed = false;
+    while let Ok(batch) = batches.recv() {
+        match batch {
+            Batch::Lines(text, lines) => {
+                let outcome = output.write(&text);
+                if outcome.is_err() {
+                    dropped.fetch_add(lines, Ordering::Relaxed);
+                }
+                // Said once, not once a batch.
+                if let (Err(error), false) = (&outcome, failed) {
+                    tracing::error!(%error, "the access log cannot be written");
+                }
+                failed = outcome.is_err();
+            }
+            Batch::Reopen => output.reopen(),
+            Batch::Finish => return,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_log_that_was_moved_away_is_opened_anew() {
+        let folder = tempfile::tempdir().unwrap();
+        let (path, moved) = (folder.path().join("a.log"), folder.path().join("b.log"));
+        let log = AccessLog::open(Sink::File(path.clone()), Format::Combined).unwrap();
+        log.send(b"one\n".to_vec(), 1);
+        log.batches.send(Batch::Lines(Vec::new(), 0)).unwrap();
+        while std::fs::read(&path).unwrap().is_empty() {
+            std::thread::yield_now();
+        }
+        std::fs::rename(&path, &moved).unwrap();
+        log.reopen();
+        log.send(b"two\n".to_vec(), 1);
+        log.finish();
+        assert_eq!(std::fs::read(&moved).unwrap(), b"one\n");
+        assert_eq!(std::fs::read(&path).unwrap(), b"two\n");
+        assert_eq!(log.dropped(), 0);
+        log.send(b"late\n".to_vec(), 3);
+        assert_eq!(log.dropped(), 3);
+    }
+}

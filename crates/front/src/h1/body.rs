@@ -1,0 +1,167 @@
+//! Reads the body of a request: completely, before an app is asked; or not at all.
+
+use bytes::Bytes;
+use hotclub_app::SpoolError;
+
+use crate::h1::chunked::{ChunkError, Decoder, Found};
+use crate::h1::head::{Framing, Message};
+use crate::h1::input::Input;
+use crate::request::RequestBody;
+use crate::socket::{Pace, Socket};
+use crate::spool::Spool;
+use crate::thread::Thread;
+
+/// Bytes asked for in one read of a body that comes fast.
+const READ: usize = 64 * 1024;
+/// Bytes asked for before that is known.
+const FIRST_READ: usize = 8 * 1024;
+
+/// Why a body is not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    #[error("the body came too slowly")]
+    Slow,
+    #[error("the client left before its body was complete")]
+    Left,
+    #[error("the body cannot be kept in a file: {0}")]
+    Spool(#[from] SpoolError),
+}
+
+/// The connection, as far as reading a body goes.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    pub(crate) thread: &'a Thread,
+    pub(crate) socket: &'a Socket,
+    pub(crate) input: &'a mut Input,
+    /// The last read was full.
+    pub(crate) plenty: bool,
+}
+
+impl Reader<'_> {
+    /// The whole body. `100 Continue` is sent only once it is known to be wanted and allowed.
+    ///
+    /// # Errors
+    /// See [`BodyError`]; the connection cannot be kept then.
+    pub(crate) async fn receive(mut self, message: &Message) -> Result<RequestBody, BodyError> {
+        let limit = self.thread.limits().body_bytes;
+        match message.framing {
+            Framing::None => return Ok(RequestBody::None),
+            Framing::Length(length) if length > limit => {
+                return Err(BodyError::TooLarge { limit });
+            }
+            Framing::Length(length) => {
+                if let Some(body) = self.already_here(length) {
+                    return Ok(body);
+                }
+            }
+            Framing::Chunked => {}
+        }
+        if message.expects && self.input.is_empty() {
+            self.invite().await?;
+        }
+        match message.framing {
+            Framing::None => Ok(RequestBody::None),
+            Framing::Length(length) => self.receive_length(length).await,
+            Framing::Chunked => self.receive_chunks(limit).await,
+        }
+    }
+
+    /// Reads and forgets a body that nobody wants, when that is cheap. `false`: some of it is left.
+    pub(crate) async fn discard(mut self, message: &Message) -> bool {
+        let most = self.thread.limits().discard_bytes;
+        match message.framing {
+            Framing::None => true,
+            _ if message.expects => false,
+            Framing::Length(length) if length > most => false,
+            Framing::Length(length) => self.receive_length(length).await.is_ok(),
+            Framing::Chunked => self.receive_chunks(most).await.is_ok(),
+        }
+    }
+
+    /// The usual small body came with its head.
+    fn already_here(&mut self, length: u64) -> Option<RequestBody> {
+        let length = usize::try_from(length).ok()?;
+        if length > self.thread.limits().inline_body_bytes {
+            return None;
+        }
+        let body = Bytes::copy_from_slice(self.input.bytes().get(..length)?);
+        self.input.consume(length);
+        Some(RequestBody::Memory {
+            bytes: body,
+            _share: None,
+        })
+    }
+
+    async fn invite(&mut self) -> Result<(), BodyError> {
+        let mut pace = Pace::new(self.thread.limits());
+        self.socket
+            .write_all(b"HTTP/1.1 100 Continue\r\n\r\n", b"", &mut pace)
+            .await
+            .map_err(|_| BodyError::Left)
+    }
+
+    async fn receive_length(&mut self, length: u64) -> Result<RequestBody, BodyError> {
+        let thread = self.thread;
+        let in_memory = thread.limits().inline_body_bytes;
+        let mut spool = Spool::new(thread.buffers(), in_memory);
+        let mut pace = Pace::new(thread.limits());
+        loop {
+            let missing = usize::try_from(length - spool.len()).unwrap_or(usize::MAX);
+            let here = self.input.bytes().len().min(missing);
+            spool.push(&self.input.bytes()[..here])?;
+            self.input.consume(here);
+            if spool.len() == length {
+                return Ok(spool.finish());
+            }
+            self.more(&mut pace).await?;
+        }
+    }
+
+    async fn receive_chunks(&mut self, limit: u64) -> Result<RequestBody, BodyError> {
+        let thread = self.thread;
+        let in_memory = thread.limits().inline_body_bytes;
+        let mut spool = Spool::new(thread.buffers(), in_memory);
+        let mut pace = Pace::new(thread.limits());
+        let mut decoder = Decoder::new();
+        loop {
+            let (used, found) = decoder.next(self.input.bytes())?;
+            match found {
+                Found::Data(data) if spool.len() + data.len() as u64 > limit => {
+                    return Err(BodyError::TooLarge { limit });
+                }
+                Found::Data(data) => spool.push(data)?,
+                Found::Nothing => {}
+                Found::End => {
+                    self.input.consume(used);
+                    return Ok(spool.finish());
+                }
+            }
+            let all_used = matches!(found, Found::Nothing);
+            self.input.consume(used);
+            if all_used {
+                self.more(&mut pace).await?;
+            }
+        }
+    }
+
+    /// Reads on, in large steps once a read was full.
+    async fn more(&mut self, pace: &mut Pace) -> Result<(), BodyError> {
+        let room = if self.plenty { READ } else { FIRST_READ };
+        let fill = self.input.fill(self.thread, self.socket, room);
+        let count = pace.keep(self.socket, fill).await;
+        if self.socket.expired() {
+            return Err(BodyError::Slow);
+        }
+        match count {
+            Ok(count @ 1..) => {
+                self.plenty = count >= FIRST_READ;
+                Ok(())
+            }
+            Ok(0) | Err(_) => Err(BodyError::Left),
+        }
+    }
+}

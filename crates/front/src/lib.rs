@@ -1,0 +1,43 @@
+//! The front: what reads network bytes. Given listeners and a table of sites; starts no process.
+//!
+//! The way of a request: `listen` → `h1` (parse, framing) → `policy` → `route` → `handle` (files or
+//! app) → `respond` (our own answers) → `h1` (write) → `access_log`.
+
+mod access_log;
+mod addresses;
+mod answer;
+mod clock;
+mod environ;
+pub mod files;
+mod front;
+#[doc(hidden)]
+pub mod fuzz;
+mod h1;
+mod handle;
+mod host;
+mod limits;
+mod listen;
+pub mod message;
+mod named_file;
+mod own_file;
+mod path;
+mod policy;
+mod request;
+mod request_id;
+mod respond;
+mod route;
+mod socket;
+mod spool;
+mod sys;
+mod table;
+mod tally;
+mod target;
+mod thread;
+mod trust;
+
+pub use access_log::{AccessLog, Format, Sink};
+pub use front::{Front, Options};
+pub use limits::Limits;
+pub use listen::{Address, Listener};
+pub use table::{AppRoute, Mount, NamedFiles, Site, Table};
+pub use trust::{TrustError, TrustedProxies};

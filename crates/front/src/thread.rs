@@ -1,0 +1,257 @@
+//! One thread of the front: its own runtime, its connections, and what they share without locks.
+
+use std::cell::RefCell;
+use std::rc::Rc;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::{Duration, Instant};
+
+use hotclub_app::Buffers;
+use slab::Slab;
+use tokio::sync::{Notify, mpsc, oneshot};
+
+use crate::access_log::LogBuffer;
+use crate::addresses::Guest;
+use crate::clock::Clock;
+use crate::front::Shared;
+use crate::h1;
+use crate::limits::Limits;
+use crate::listen::{self, Accepted, Listener};
+use crate::request::Request;
+use crate::request_id::IdSource;
+use crate::socket::{Phase, Socket};
+use crate::sys;
+
+/// How often the sweeper looks at the deadlines, while there are connections.
+const SWEEP: Duration = Duration::from_millis(250);
+/// Connections after whose end memory is given back to the system.
+const MANY: usize = 1000;
+/// What a connection that has not asked yet gets when the front drains.
+pub(crate) const LAST_CHANCE: Duration = Duration::from_secs(1);
+const BUFFER: usize = 16 * 1024;
+const POOLED: usize = 128;
+
+/// What the front tells its threads.
+#[derive(Debug)]
+pub(crate) enum Command {
+    /// Answered once the thread watches the listener.
+    Accept(Arc<Listener>, std::sync::mpsc::Sender<()>),
+    StopAccepting,
+    /// A connection that another thread accepted.
+    Take(Accepted),
+    Drain {
+        deadline: Instant,
+        done: oneshot::Sender<()>,
+    },
+    Kill,
+}
+
+/// What the connections of one thread share.
+#[derive(Debug)]
+pub(crate) struct Thread {
+    pub(crate) index: usize,
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) clock: Clock,
+    pub(crate) ids: IdSource,
+    pub(crate) log: Option<LogBuffer>,
+    sockets: RefCell<Slab<Rc<Socket>>>,
+    came: Notify,
+    went: Notify,
+    buffers: RefCell<Vec<Vec<u8>>>,
+    requests: RefCell<Vec<Request>>,
+}
+
+impl Thread {
+    pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
+        Self {
+            index,
+            clock: Clock::default(),
+            ids: IdSource::new(),
+            log: shared.log.as_ref().map(LogBuffer::new),
+            shared,
+            sockets: RefCell::default(),
+            came: Notify::new(),
+            went: Notify::new(),
+            buffers: RefCell::default(),
+            requests: RefCell::default(),
+        }
+    }
+
+    pub(crate) fn limits(&self) -> &Limits {
+        &self.shared.limits
+    }
+
+    pub(crate) fn buffers(&self) -> &Arc<Buffers> {
+        &self.shared.buffers
+    }
+
+    /// No further request is wanted on any connection.
+    pub(crate) fn draining(&self) -> bool {
+        self.shared.draining.load(Ordering::Relaxed)
+    }
+
+    /// How long a new connection may take to send its first byte.
+    pub(crate) fn first_wait(&self) -> Duration {
+        if self.draining() {
+            LAST_CHANCE
+        } else {
+            self.limits().head_time
+        }
+    }
+
+    pub(crate) fn take_buffer(&self) -> Vec<u8> {
+        let pooled = self.buffers.borrow_mut().pop();
+        pooled.unwrap_or_else(|| Vec::with_capacity(BUFFER))
+    }
+
+    pub(crate) fn give_buffer(&self, mut buffer: Vec<u8>) {
+        let mut buffers = self.buffers.borrow_mut();
+        if buffers.len() < POOLED && buffer.capacity() <= 2 * BUFFER {
+            buffer.clear();
+            buffers.push(buffer);
+        }
+    }
+
+    pub(crate) fn take_request(&self) -> Request {
+        self.requests.borrow_mut().pop().unwrap_or_default()
+    }
+
+    pub(crate) fn give_request(&self, mut request: Request) {
+        let mut requests = self.requests.borrow_mut();
+        if requests.len() < POOLED && request.fields.held() <= BUFFER {
+            request.clear();
+            requests.push(request);
+        }
+    }
+
+    /// Starts to serve a connection.
+    pub(crate) fn serve(self: &Rc<Self>, accepted: Accepted) {
+        let socket = match Socket::new(accepted.fd) {
+            Ok(socket) => Rc::new(socket),
+            Err(error) => {
+                tracing::error!(%error, "a connection cannot be watched");
+                self.shared.loads[self.index].leave();
+                return;
+            }
+        };
+        let seat = Seat {
+            thread: Rc::clone(self),
+            key: self.sockets.borrow_mut().insert(Rc::clone(&socket)),
+            _guest: accepted.guest,
+        };
+        let ends = accepted.ends;
+        self.came.notify_one();
+        tokio::task::spawn_local(async move {
+            let thread = &seat.thread;
+            h1::conn::serve(thread, &socket, &ends).await;
+        });
+    }
+
+    /// Ends connections whose peer was too slow.
+    async fn sweep(self: Rc<Self>) {
+        let mut most = 0;
+        loop {
+            while self.sockets.borrow().is_empty() {
+                self.came.notified().await;
+            }
+            tokio::time::sleep(SWEEP).await;
+            let now = Instant::now();
+            for (_, socket) in self.sockets.borrow().iter() {
+                socket.expire_at(now);
+            }
+            let count = self.sockets.borrow().len();
+            most = count.max(most);
+            if most >= MANY && count < most / 4 {
+                most = count;
+                sys::give_back_memory();
+            }
+        }
+    }
+
+    async fn drain(self: Rc<Self>, deadline: Instant, done: oneshot::Sender<()>) {
+        let last = Instant::now() + LAST_CHANCE;
+        for (_, socket) in self.sockets.borrow().iter() {
+            match socket.phase() {
+                Phase::Idle => socket.stop_reading(),
+                Phase::Fresh => {
+                    let sooner = socket.deadline().map_or(last, |at| at.min(last));
+                    socket.set_deadline(Some(sooner));
+                }
+                Phase::Busy => {}
+            }
+        }
+        let empty = async {
+            while !self.sockets.borrow().is_empty() {
+                self.went.notified().await;
+            }
+        };
+        if tokio::time::timeout_at(deadline.into(), empty)
+            .await
+            .is_err()
+        {
+            for (_, socket) in self.sockets.borrow().iter() {
+                socket.cut();
+            }
+        }
+        // The receiver may have given up.
+        let _ = done.send(());
+    }
+}
+
+/// A connection's place among the thread's. Dropped with the connection's task, also when that panics.
+struct Seat {
+    thread: Rc<Thread>,
+    key: usize,
+    _guest: Guest,
+}
+
+impl Drop for Seat {
+    fn drop(&mut self) {
+        self.thread.sockets.borrow_mut().remove(self.key);
+        self.thread.shared.loads[self.thread.index].leave();
+        self.thread.went.notify_one();
+    }
+}
+
+/// The thread's life: obeys commands until it is killed or the front is gone.
+pub(crate) async fn run(thread: Rc<Thread>, mut commands: mpsc::UnboundedReceiver<Command>) {
+    tokio::task::spawn_local(Rc::clone(&thread).sweep());
+    if thread.log.is_some() {
+        let thread = Rc::clone(&thread);
+        tokio::task::spawn_local(async move {
+            if let Some(log) = &thread.log {
+                log.flush_when_due().await;
+            }
+        });
+    }
+    let mut acceptors = Vec::new();
+    while let Some(command) = commands.recv().await {
+        match command {
+            Command::Accept(listener, done) => {
+                match listen::watch(&listener) {
+                    Ok(watched) => {
+                        let task = listen::accept(Rc::clone(&thread), listener, watched);
+                        acceptors.push(tokio::task::spawn_local(task));
+                    }
+                    Err(error) => {
+                        tracing::error!(%error, address = %listener.address(), "cannot listen");
+                    }
+                }
+                drop(done);
+            }
+            Command::StopAccepting => {
+                for acceptor in acceptors.drain(..) {
+                    acceptor.abort();
+                }
+            }
+            Command::Take(accepted) => thread.serve(accepted),
+            Command::Drain { deadline, done } => {
+                tokio::task::spawn_local(Rc::clone(&thread).drain(deadline, done));
+            }
+            Command::Kill => break,
+        }
+    }
+    if let Some(log) = &thread.log {
+        log.flush();
+    }
+}

@@ -1,0 +1,9 @@
+//! The front over real sockets, with a folder of files behind it. Apps come in with the tests of the
+//! program.
+
+#[cfg(test)]
+mod invalid;
+#[cfg(test)]
+mod serving;
+#[cfg(test)]
+mod support;

@@ -1,0 +1,133 @@
+//! A front with a folder of files, and clients that send exactly the bytes they are given.
+
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hotclub_app::{BufferBounds, Buffers};
+use hotclub_front::files::{FileMount, MountKind, MountOptions};
+use hotclub_front::{
+    AccessLog, Address, Format, Front, Limits, Listener, Mount, Options, Sink, Site, Table,
+    TrustedProxies,
+};
+
+const BOUNDS: BufferBounds = BufferBounds {
+    per_connection: 1 << 18,
+    memory: 1 << 26,
+    spooled: 1 << 30,
+};
+
+pub(crate) struct Served {
+    pub(crate) front: Front,
+    pub(crate) address: SocketAddr,
+    pub(crate) folder: tempfile::TempDir,
+}
+
+/// A front that serves `hello.txt` and `large.bin` at `/static/`, and nothing else.
+pub(crate) fn serve(change: impl FnOnce(&mut Limits)) -> Served {
+    let folder = tempfile::tempdir().unwrap();
+    let files = folder.path().join("files");
+    std::fs::create_dir(&files).unwrap();
+    std::fs::write(files.join("hello.txt"), "hello\n").unwrap();
+    let large: Vec<u8> = (0..5_000_000_u32).map(|n| (n % 251) as u8).collect();
+    std::fs::write(files.join("large.bin"), large).unwrap();
+    let mut limits = Limits::default();
+    change(&mut limits);
+    let log = Sink::File(folder.path().join("access.log"));
+    let front = Front::start(Options {
+        threads: 2,
+        limits,
+        trusted: TrustedProxies::default(),
+        log: Some(AccessLog::open(log, Format::Combined).unwrap()),
+        buffers: Buffers::new(folder.path().to_owned(), BOUNDS),
+    })
+    .unwrap();
+    let mount = FileMount::open(&files, MountOptions::new(MountKind::Static)).unwrap();
+    let hosts = vec!["example.com".to_owned(), "127.0.0.1".to_owned()];
+    let site = Arc::new(Site::new(
+        "site",
+        hosts,
+        vec![Mount::new("/static/", mount)],
+        None,
+    ));
+    front.swap(Arc::new(Table::new([site], None)));
+    let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
+    let listener = Arc::new(Listener::bind(&any).unwrap());
+    front.accept(&listener);
+    let Address::Tcp(address) = *listener.address() else {
+        panic!("not TCP");
+    };
+    Served {
+        front,
+        address,
+        folder,
+    }
+}
+
+impl Served {
+    pub(crate) fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.address).unwrap();
+        stream
+            .set_read_timeout(Some(Duration::from_secs(20)))
+            .unwrap();
+        stream.set_nodelay(true).unwrap();
+        stream
+    }
+
+    /// Sends `bytes` and reads to the end of the connection.
+    pub(crate) fn ask(&self, bytes: &[u8]) -> String {
+        let mut stream = self.connect();
+        // The front may close before it has taken everything.
+        let _ = stream.write_all(bytes);
+        read_to_end(&mut stream)
+    }
+
+    /// The lines of the access log, when the front is gone.
+    pub(crate) fn log(self) -> Vec<String> {
+        self.front.kill();
+        let text = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap();
+        text.lines().map(str::to_owned).collect()
+    }
+}
+
+pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {
+    let mut answer = Vec::new();
+    let mut piece = [0; 65536];
+    loop {
+        match stream.read(&mut piece) {
+            Ok(0) => break,
+            Ok(count) => answer.extend_from_slice(&piece[..count]),
+            Err(error) if error.kind() == std::io::ErrorKind::ConnectionReset => break,
+            Err(error) => panic!("{error} after {:?}", String::from_utf8_lossy(&answer)),
+        }
+    }
+    String::from_utf8_lossy(&answer).into_owned()
+}
+
+/// One response with a Content-Length: its head and its body.
+pub(crate) fn read_response(stream: &mut TcpStream) -> (String, Vec<u8>) {
+    let mut head = Vec::new();
+    let mut byte = [0];
+    while !head.ends_with(b"\r\n\r\n") {
+        stream.read_exact(&mut byte).unwrap();
+        head.push(byte[0]);
+    }
+    let head = String::from_utf8(head).unwrap();
+    let length = head
+        .lines()
+        .find_map(|line| line.strip_prefix("Content-Length: "))
+        .map_or(0, |text| text.parse().unwrap());
+    let mut body = vec![0; length];
+    stream.read_exact(&mut body).unwrap();
+    (head, body)
+}
+
+/// Waits for something that must become true.
+pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + Duration::from_secs(20);
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        std::thread::yield_now();
+    }
+}

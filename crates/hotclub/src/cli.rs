@@ -1,0 +1,49 @@
+//! The command line as it was typed. Each command's own file resolves it.
+
+mod inspect;
+mod manage;
+mod serve;
+mod up;
+
+pub(crate) use inspect::InspectArgs;
+pub(crate) use manage::ManageArgs;
+pub(crate) use serve::ServeArgs;
+pub(crate) use up::UpArgs;
+
+/// Puts Django sites into production on your own server.
+#[derive(Debug, clap::Parser)]
+#[command(
+    name = "hotclub",
+    version,
+    propagate_version = true,
+    disable_help_subcommand = true
+)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, clap::Subcommand)]
+pub(crate) enum Command {
+    /// Run this project here, now, production-like, in the foreground
+    Up(UpArgs),
+    /// Run only the app server; options are named as Gunicorn's
+    Serve(Box<ServeArgs>),
+    /// Say what Hotclub found out about a project, and from where
+    Inspect(InspectArgs),
+    /// Check a project's configuration and settings, with hints
+    Check(InspectArgs),
+    /// Run the project's manage.py in the environment that `up` serves it in
+    Manage(ManageArgs),
+}
+
+impl Cli {
+    /// Whether the command's own output is for a script.
+    pub(crate) fn wants_json(&self) -> bool {
+        match &self.command {
+            Command::Up(args) => args.json,
+            Command::Inspect(args) | Command::Check(args) => args.json,
+            Command::Serve(_) | Command::Manage(_) => false,
+        }
+    }
+}

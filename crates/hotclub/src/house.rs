@@ -1,0 +1,399 @@
+//! A front with one generation behind it: starts, reloads, grows, shrinks, ends.
+//!
+//! `hotclub serve` and `hotclub up` run one house each; what differs between them is in the [`Plan`].
+
+use std::io::{ErrorKind, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hotclub_app::{AppFailure, Generation, Lane, Spec, StartError, View};
+use hotclub_front::{Front, Table};
+use tokio::sync::watch;
+
+use crate::console::{Console, Event, Failure};
+use crate::listeners::Listeners;
+use crate::probe::Probe;
+use crate::signals::{Order, Signals};
+use crate::systemd::Systemd;
+use crate::upgrade::Upgrade;
+use crate::watch::Watch;
+use crate::watchdog;
+
+/// After a hand-over: clients of kept connections have so long to send one more request, and are told with its
+/// answer to come again. A client that finds its connection closed may believe that its request was lost.
+const FAREWELL: Duration = Duration::from_secs(2);
+
+/// How a generation is made and what the front shows of it.
+pub(crate) struct Plan {
+    pub(crate) spec: Spec,
+    /// Asked before a generation serves; `serve` asks nothing, as Gunicorn does not.
+    pub(crate) probe: Option<Probe>,
+    pub(crate) table: Box<dyn Fn(Vec<Lane>) -> Result<Table, Failure> + Send>,
+    /// For requests under way when a generation or the program ends.
+    pub(crate) graceful_timeout: Duration,
+    /// Takes the whole traceback of an app that cannot be imported; people are shown the end of it.
+    /// `None`: a new temporary file.
+    pub(crate) traceback: Option<PathBuf>,
+}
+
+/// Front and generation while they serve.
+pub(crate) struct House {
+    plan: Plan,
+    front: Front,
+    generation: Generation,
+    number: u64,
+    workers: usize,
+    /// Old generations on their way out.
+    leaving: tokio::task::JoinSet<()>,
+    /// Closed when the end begins, so that new visitors are refused and do not wait in a backlog.
+    listeners: Listeners,
+    systemd: Systemd,
+    /// What systemd shows of us while we serve.
+    status: String,
+    /// The generation that serves, for those who look at it.
+    view: watch::Sender<View>,
+}
+
+impl House {
+    /// Starts the first generation and shows it to the front, which accepts nothing yet.
+    pub(crate) async fn start(
+        plan: Plan,
+        front: Front,
+        systemd: &Systemd,
+    ) -> Result<Self, Failure> {
+        let generation = start_generation(&plan, &front).await?;
+        front.swap(Arc::new((plan.table)(generation.lanes())?));
+        let workers = plan.spec.policy.workers;
+        let leaving = tokio::task::JoinSet::new();
+        let view = watch::Sender::new(generation.view());
+        Ok(Self {
+            plan,
+            front,
+            generation,
+            number: 1,
+            workers,
+            leaving,
+            listeners: Listeners::default(),
+            systemd: systemd.clone(),
+            status: String::new(),
+            view,
+        })
+    }
+
+    pub(crate) fn generation(&self) -> &Generation {
+        &self.generation
+    }
+
+    /// From here on visitors are let in.
+    pub(crate) fn open(&mut self, listeners: Listeners) {
+        listeners
+            .iter()
+            .for_each(|listener| self.front.accept(listener));
+        self.status = format!("serving {}", listeners.urls().join(" "));
+        self.listeners = listeners;
+    }
+
+    fn close(&mut self) {
+        self.front.stop_accepting();
+        self.listeners = Listeners::default();
+    }
+
+    /// Serves until a signal says otherwise.
+    pub(crate) async fn run(
+        mut self,
+        console: &Console,
+        signals: &mut Signals,
+        mut watch: Option<Watch>,
+        mut upgrade: Option<Upgrade>,
+    ) -> Result<(), Failure> {
+        self.systemd.ready(&self.status);
+        let runtimes = self.front.runtimes().to_vec();
+        let _watchdog = watchdog::start(&self.systemd, runtimes, self.view.subscribe());
+        loop {
+            tokio::select! {
+                order = signals.next() => match order {
+                    Order::Stop(name) => {
+                        give_up(&mut upgrade).await;
+                        return self.stop(console, signals, name).await;
+                    }
+                    Order::Quit => {
+                        give_up(&mut upgrade).await;
+                        return self.quit(console).await;
+                    }
+                    Order::Upgrade => self.upgrade(console, &mut upgrade),
+                    Order::Reload => self.reload(console).await,
+                    Order::More => self.set_workers(self.workers + 1),
+                    Order::Fewer => self.set_workers(self.workers.saturating_sub(1).max(1)),
+                    Order::Reopen => self.front.reopen_log(),
+                },
+                () = changed(&mut watch) => self.reload(console).await,
+                outcome = succession(&mut upgrade) => match outcome {
+                    Ok(pid) => {
+                        self.systemd.main_pid(pid);
+                        drop(upgrade);
+                        return self.hand_over(console, signals, pid).await;
+                    }
+                    Err(failure) => not_upgraded(console, failure),
+                },
+                () = self.generation.gone() => {
+                    return Err(Failure::new("the fork server ended by itself")
+                        .hint("its last words are above; start again, and report it if it happens again"));
+                }
+                Some(_) = self.leaving.join_next() => {}
+            }
+        }
+    }
+
+    fn set_workers(&mut self, workers: usize) {
+        self.workers = workers;
+        self.plan.spec.policy.workers = workers;
+        self.generation.set_workers(workers);
+        tracing::info!(workers, "the number of workers is changed");
+    }
+
+    /// A new generation beside the old one, then the switch, then the old one drains. If the new one
+    /// fails, the old one never noticed.
+    async fn reload(&mut self, console: &Console) {
+        let began = Instant::now();
+        self.systemd.reloading();
+        let started = start_generation(&self.plan, &self.front).await;
+        let made = match started {
+            Ok(generation) => {
+                (self.plan.table)(generation.lanes()).map(|table| (generation, table))
+            }
+            Err(failure) => Err(failure),
+        };
+        let (generation, table) = match made {
+            Ok(made) => made,
+            Err(mut failure) => {
+                failure.message =
+                    format!("not reloaded, the old code goes on: {}", failure.message);
+                self.systemd
+                    .ready(&format!("{}, {}", self.status, failure.message));
+                return console.failure(&failure);
+            }
+        };
+        self.front.swap(Arc::new(table));
+        let old = std::mem::replace(&mut self.generation, generation);
+        self.view.send_replace(self.generation.view());
+        self.systemd.ready(&self.status);
+        let grace = self.plan.graceful_timeout;
+        self.leaving.spawn(async move {
+            if old.drain(grace).await {
+                tracing::warn!(?grace, "workers of the old generation had to be killed");
+            }
+        });
+        self.number += 1;
+        let seconds = began.elapsed().as_secs_f64();
+        let event = Event::Reloaded {
+            generation: self.number,
+            seconds,
+        };
+        console.event(&event, &format!("reloaded in {seconds:.2} s"));
+    }
+
+    /// Lets go of the listeners, finishes requests, ends the workers. A second signal hurries.
+    async fn stop(
+        self,
+        console: &Console,
+        signals: &mut Signals,
+        signal: &'static str,
+    ) -> Result<(), Failure> {
+        let human = format!("{signal}: finishing requests; once more to hurry");
+        console.event(&Event::Stopping { signal }, &human);
+        self.systemd.stopping(&human);
+        let hurry = async {
+            signals.stop().await;
+        };
+        self.drain(hurry).await;
+        Ok(())
+    }
+
+    fn upgrade(&self, console: &Console, upgrade: &mut Option<Upgrade>) {
+        let begun = match upgrade {
+            Some(upgrade) => upgrade.begin(&self.listeners, self.workers),
+            None => Err(Failure::new("`hotclub up` is not replaced while it runs")
+                .hint("stop it and start it again; its database goes with it")),
+        };
+        match begun {
+            Ok(()) => tracing::info!("a new program is started to take over"),
+            Err(failure) => not_upgraded(console, failure),
+        }
+    }
+
+    /// Leaves visitors to the new program, and finishes what is under way.
+    async fn hand_over(
+        mut self,
+        console: &Console,
+        signals: &mut Signals,
+        pid: u32,
+    ) -> Result<(), Failure> {
+        let human = format!("process {pid} serves from here on: finishing requests");
+        console.event(&Event::HandedOver { pid }, &human);
+        self.listeners.keep_paths();
+        self.close();
+        self.front.dismiss();
+        tokio::select! {
+            () = tokio::time::sleep(FAREWELL) => {}
+            _ = signals.stop() => {}
+        }
+        let hurry = async {
+            signals.stop().await;
+        };
+        self.drain(hurry).await;
+        Ok(())
+    }
+
+    async fn drain(mut self, hurry: impl Future<Output = ()>) {
+        self.close();
+        let grace = self.plan.graceful_timeout;
+        tokio::pin!(hurry);
+        tokio::select! {
+            () = self.front.drain(Instant::now() + grace) => {}
+            // Killed here and not left to be dropped: nobody may outlive us.
+            () = &mut hurry => return self.generation.kill().await,
+        }
+        if self.generation.drain_unless(grace, &mut hurry).await {
+            tracing::warn!("workers had to be killed");
+        }
+        tokio::select! {
+            () = async { while self.leaving.join_next().await.is_some() {} } => {}
+            () = hurry => {}
+        }
+        // Its threads end quickly; the access log is flushed.
+        let _ended = tokio::task::spawn_blocking(move || self.front.kill()).await;
+    }
+
+    async fn quit(mut self, console: &Console) -> Result<(), Failure> {
+        console.event(
+            &Event::Stopping { signal: "SIGQUIT" },
+            "SIGQUIT: ending at once",
+        );
+        self.systemd.stopping("ending at once");
+        self.close();
+        self.generation.kill().await;
+        Ok(())
+    }
+}
+
+/// The outcome of an upgrade that is under way.
+async fn succession(upgrade: &mut Option<Upgrade>) -> Result<u32, Failure> {
+    match upgrade {
+        Some(upgrade) => upgrade.outcome().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn give_up(upgrade: &mut Option<Upgrade>) {
+    if let Some(upgrade) = upgrade {
+        upgrade.give_up().await;
+    }
+}
+
+fn not_upgraded(console: &Console, mut failure: Failure) {
+    failure.message = format!("not upgraded, the old program goes on: {}", failure.message);
+    console.failure(&failure);
+}
+
+async fn changed(watch: &mut Option<Watch>) {
+    match watch {
+        Some(watch) => watch.changed().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn start_generation(plan: &Plan, front: &Front) -> Result<Generation, Failure> {
+    let generation = Generation::start(plan.spec.clone(), front.runtimes())
+        .await
+        .map_err(|error| start_failure(&error, &plan.spec, plan.traceback.as_deref()))?;
+    let threads = &generation.loaded().threads;
+    if !threads.is_empty() {
+        tracing::warn!(
+            threads = threads.join(", "),
+            "the app started threads while it was imported; they do not exist in the workers \
+             (start them lazily, or use --no-preload)"
+        );
+    }
+    let lanes = generation.lanes();
+    if let (Some(probe), Some(lane)) = (&plan.probe, lanes.first())
+        && let Err(error) = probe.ask(lane).await
+    {
+        generation.drain(Duration::from_secs(1)).await;
+        return Err(Failure::from(error)
+            .hint("the app's own traceback is above, if it raised; else see what it printed"));
+    }
+    Ok(generation)
+}
+
+fn start_failure(error: &StartError, spec: &Spec, traceback: Option<&Path>) -> Failure {
+    match error {
+        StartError::App(failure) => Failure {
+            log: kept(&failure.traceback, traceback),
+            ..app_failure(failure, spec)
+        },
+        StartError::Python { error: cause, .. }
+            if spec.launch.run_as.is_some() && cause.kind() == ErrorKind::PermissionDenied =>
+        {
+            Failure::new(error.to_string()).hint(
+                "the user that the workers run as cannot reach it: choose another with --python, \
+                 or let others pass the folders above it",
+            )
+        }
+        StartError::Python { python, .. } => Failure::new(error.to_string())
+            .hint(format!("is {} a Python interpreter?", python.display())),
+        StartError::ImportTimeout(_) => Failure::new(error.to_string())
+            .hint("something the app does at import waits: a network, a lock, an input?"),
+        StartError::Ended(_) => Failure::new(error.to_string()).hint(format!(
+            "is {} a Python interpreter, and what did it say above?",
+            spec.launch.python.display()
+        )),
+        _ => Failure::new(error.to_string()),
+    }
+}
+
+/// The file, if the traceback could be written to it.
+fn kept(text: &str, file: Option<&Path>) -> Option<PathBuf> {
+    let Some(file) = file else {
+        // A name that nobody can foresee: others may write to this folder.
+        let fresh = tempfile::Builder::new()
+            .prefix("hotclub-")
+            .suffix(".log")
+            .tempfile();
+        let (mut file, path) = fresh.ok()?.keep().ok()?;
+        return file.write_all(text.as_bytes()).is_ok().then_some(path);
+    };
+    let written = file
+        .parent()
+        .map_or(Ok(()), std::fs::create_dir_all)
+        .and_then(|()| std::fs::write(file, text));
+    written.is_ok().then(|| file.to_owned())
+}
+
+/// The app's own traceback, shortened to the user's frames.
+fn app_failure(failure: &AppFailure, spec: &Spec) -> Failure {
+    let frames = failure.frames.iter().map(|frame| {
+        format!(
+            "{}:{} in {}\n    {}",
+            frame.file,
+            frame.line,
+            frame.function,
+            frame.code.trim()
+        )
+    });
+    let mut detail: Vec<String> = frames.collect();
+    detail.push(format!("{}: {}", failure.kind, failure.message));
+    let said = Failure::new(format!("the app {} cannot be imported", spec.app));
+    let said = said.detail(detail.join("\n"));
+    match failure.kind.as_str() {
+        "ModuleNotFoundError" => said.hint(format!(
+            "is the package installed in {}, and is {} the folder to import from (--chdir)?",
+            spec.launch.python.display(),
+            spec.chdir.display()
+        )),
+        "AttributeError" | "AppNotFound" => {
+            said.hint("MODULE:ATTRIBUTE must name the WSGI application in the module")
+        }
+        _ => said,
+    }
+}

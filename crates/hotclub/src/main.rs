@@ -1,0 +1,110 @@
+//! The program: reads the command line and hands over to the command's own file.
+
+mod cli;
+mod console;
+mod descriptors;
+mod house;
+mod inspect;
+mod interpreter;
+mod limits;
+mod listeners;
+mod manage;
+mod pid_file;
+mod probe;
+mod project;
+mod serve;
+mod signals;
+mod site_file;
+mod sys;
+mod system_packages;
+mod systemd;
+mod up;
+mod upgrade;
+mod users;
+mod watch;
+mod watchdog;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use cli::{Cli, Command};
+use console::{Console, Failure};
+use systemd::Systemd;
+use upgrade::Predecessor;
+
+fn main() -> ExitCode {
+    // Before there is any thread: it changes the environment.
+    let origin = Origin::take();
+    let cli = Cli::parse();
+    start_log();
+    let console = Console::new(cli.wants_json());
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(SUPERVISOR_THREADS)
+        .enable_all()
+        .build();
+    let outcome = match runtime {
+        Ok(runtime) => runtime.block_on(dispatch(cli.command, &console, origin)),
+        Err(error) => Err(Failure::from(error)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => {
+            console.failure(&failure);
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// The supervisor waits for most of its time; requests are the front's, which has threads of its own.
+const SUPERVISOR_THREADS: usize = 2;
+
+/// What whoever started us handed over.
+struct Origin {
+    systemd: Systemd,
+    /// A running program that we are to replace.
+    predecessor: Result<Option<Predecessor>, Failure>,
+}
+
+impl Origin {
+    fn take() -> Self {
+        Self {
+            systemd: Systemd::take(),
+            predecessor: Predecessor::find(),
+        }
+    }
+}
+
+async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result<(), Failure> {
+    match command {
+        Command::Serve(args) => serve::run(&args, console, origin).await,
+        Command::Up(args) => up::run(&args, console, &origin.systemd).await,
+        Command::Inspect(args) => inspect::run(&args, console).await,
+        Command::Check(args) => inspect::check(&args, console).await,
+        Command::Manage(args) => manage::run(&args, console).await,
+    }
+}
+
+/// Threads of the front: one serves tens of thousands of small requests a second, and what it does not need is
+/// the workers'.
+fn front_threads(threads_per_worker: usize) -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    // Each thread of a worker gets a stream for each thread of the front, all in one message.
+    let most = STREAMS_PER_WORKER / threads_per_worker.max(1);
+    (cores / 4).min(most).clamp(1, 8)
+}
+
+/// Descriptors that one message of the control socket may carry, with room to spare (the kernel's
+/// limit is 253).
+const STREAMS_PER_WORKER: usize = 240;
+
+/// Messages of the program go to stderr, as many as HOTCLUB_LOG says (`info` unless set).
+fn start_log() {
+    let filter = tracing_subscriber::EnvFilter::try_from_env("HOTCLUB_LOG")
+        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new("info"));
+    tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::IsTerminal::is_terminal(&std::io::stderr()))
+        .with_target(false)
+        .init();
+}

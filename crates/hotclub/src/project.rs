@@ -1,0 +1,144 @@
+//! The project on its way from a folder to an app that can be asked: where it is, what it needs, what it is.
+
+use std::path::PathBuf;
+
+use hotclub_config::{Python, Site};
+use hotclub_django::environment::EnvironmentError;
+use hotclub_django::inspection::Inspection;
+use hotclub_django::{App, Progress, Vars, environment, find, lockfile};
+
+use crate::console::{Console, Failure};
+use crate::system_packages;
+
+pub(crate) mod learnt;
+pub(crate) mod memory;
+mod state;
+
+pub(crate) use state::State;
+
+/// A project as far as it is known.
+pub(crate) struct Project {
+    pub(crate) site: Site,
+    pub(crate) found: find::Project,
+    pub(crate) workers: usize,
+    /// There once the dependencies are installed.
+    pub(crate) app: Option<App>,
+    /// True once the settings were asked.
+    pub(crate) inspection: Inspection,
+}
+
+impl Project {
+    pub(crate) fn find(site: Site, workers: Option<u32>) -> Result<Self, Failure> {
+        let found = find::find(&site.dir, site.app.dir.as_deref())
+            .map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
+        let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = workers
+            .or(site.app.workers)
+            .map_or(cores, |workers| workers as usize);
+        Ok(Self {
+            site,
+            found,
+            workers,
+            app: None,
+            inspection: Inspection::default(),
+        })
+    }
+
+    /// The app; it is there after `install`.
+    pub(crate) fn app(&self) -> Result<&App, Failure> {
+        self.app
+            .as_ref()
+            .ok_or_else(|| Failure::new("the dependencies are not installed yet"))
+    }
+
+    pub(crate) fn app_mut(&mut self) -> Result<&mut App, Failure> {
+        self.app
+            .as_mut()
+            .ok_or_else(|| Failure::new("the dependencies are not installed yet"))
+    }
+
+    /// Installs the dependencies into a private virtualenv, or finds them installed.
+    pub(crate) async fn install(
+        &mut self,
+        state: &State,
+        console: &Console,
+    ) -> Result<(), Failure> {
+        console.begin("dependencies");
+        let chosen = self.site.app.dependencies.as_deref();
+        let dependencies = lockfile::detect(&self.found, chosen)
+            .map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
+        let python = self.site.app.python.as_ref().map(|python| match python {
+            Python::Version(version) => version.clone(),
+            Python::Path(path) => path.display().to_string(),
+        });
+        let report = |progress: Progress| console.progress(&progress.message);
+        let build = || {
+            let python = python.as_deref();
+            environment::build(&self.found, &dependencies, python, &state.dir, &report)
+        };
+        let mut built = build().await;
+        if matches!(built, Err(EnvironmentError::NoPip)) {
+            console.progress("apt-get install python3-venv");
+            if system_packages::install("python3-venv").await {
+                built = build().await;
+            }
+        }
+        let built = built.map_err(|error| Failure::of_step(&error, error.hint()))?;
+        let relative = dependencies.file.strip_prefix(&self.found.root);
+        let file = relative.unwrap_or(&dependencies.file).display();
+        let detail = format!("{file}, Python {}", built.python_version);
+        if built.built {
+            console.done(&detail)
+        } else {
+            console.skipped(&detail)
+        }
+        self.app = Some(App {
+            project: self.found.clone(),
+            environment: built,
+            settings: self.site.app.settings.clone(),
+            vars: self.vars(),
+            state: state.dir.clone(),
+        });
+        Ok(())
+    }
+
+    /// What the site's configuration adds to the environment.
+    fn vars(&self) -> Vars {
+        let vars = self.site.env.vars.iter();
+        vars.map(|(name, var)| (name.clone(), var.value.expose().to_owned()))
+            .collect()
+    }
+
+    /// Adds what the last `up` injected, whatever was edited since: it is what `up` serves with. What
+    /// the user has set meanwhile goes first.
+    pub(crate) fn inject_what_is_known(&mut self, state: &State) -> Vars {
+        let mut known = learnt::injected(state);
+        let Some(app) = &mut self.app else {
+            return known;
+        };
+        known.retain(|name, _| !app.vars.contains_key(name) && std::env::var_os(name).is_none());
+        app.vars.extend(known.clone());
+        known
+    }
+
+    /// `module:attribute` of the WSGI application.
+    pub(crate) fn app_name(&self) -> Result<String, Failure> {
+        let found = self
+            .site
+            .app
+            .wsgi
+            .clone()
+            .or_else(|| self.inspection.wsgi.clone());
+        found.ok_or_else(|| {
+            Failure::new("the project has no WSGI application")
+                .hint("name it under [app] in hotclub.toml: wsgi = \"PROJECT.wsgi:application\"")
+        })
+    }
+
+    /// A path as a person in the project's folder writes it.
+    pub(crate) fn shown(&self, path: &std::path::Path) -> PathBuf {
+        path.strip_prefix(&self.found.root)
+            .unwrap_or(path)
+            .to_owned()
+    }
+}

@@ -1,0 +1,135 @@
+//! The folder in which everything that Hotclub makes for a project lives.
+//!
+//! `.hotclub/` in the project, which ignores itself in git; or a folder among the user's (or the system's) state
+//! when the project is read-only, or when PostgreSQL's user could not reach it.
+
+use std::fs::{self, File};
+use std::io::{self, Read, Seek, Write};
+use std::path::{Path, PathBuf};
+
+use hotclub_postgres::{RunAs, can_reach};
+use rustix::fs::FlockOperation;
+
+use super::Project;
+use crate::console::Failure;
+
+/// The open folder; its lock is held until it is dropped, and released by a crash.
+#[derive(Debug)]
+pub(crate) struct State {
+    pub(crate) dir: PathBuf,
+    _lock: Option<File>,
+}
+
+impl State {
+    /// Finds or makes the folder and takes its lock: one `up` at a time.
+    pub(crate) fn open(project: &Project) -> Result<Self, Failure> {
+        let dir = make(project)?;
+        let lock = lock(&dir)?;
+        Ok(Self {
+            dir,
+            _lock: Some(lock),
+        })
+    }
+
+    /// Finds or makes the folder, also while an `up` runs there.
+    pub(crate) fn open_shared(project: &Project) -> Result<Self, Failure> {
+        Ok(Self {
+            dir: make(project)?,
+            _lock: None,
+        })
+    }
+
+    /// Whether an `up` got as far as asking the settings.
+    pub(crate) fn knows_the_settings(&self) -> bool {
+        super::learnt::file(self).exists()
+    }
+}
+
+fn make(project: &Project) -> Result<PathBuf, Failure> {
+    let inside = project.found.root.join(".hotclub");
+    let dir = if is_fit(&inside) {
+        inside
+    } else {
+        elsewhere(project)?
+    };
+    fs::create_dir_all(&dir).map_err(|error| unwritable(&dir, &error))?;
+    ignore_in_git(&dir).map_err(|error| unwritable(&dir, &error))?;
+    Ok(dir)
+}
+
+/// Whether the folder can be written, and reached by the user that PostgreSQL runs as.
+fn is_fit(dir: &Path) -> bool {
+    let parent = dir.parent().unwrap_or(dir);
+    let writable = tempfile::Builder::new()
+        .prefix(".hotclub-")
+        .tempfile_in(parent)
+        .is_ok();
+    let reachable = match RunAs::choose() {
+        Ok(Some(user)) => can_reach(parent, &user).is_ok(),
+        Ok(None) | Err(_) => true,
+    };
+    writable && reachable
+}
+
+fn elsewhere(project: &Project) -> Result<PathBuf, Failure> {
+    let base = if rustix::process::geteuid().is_root() {
+        PathBuf::from("/var/lib/hotclub/up")
+    } else {
+        let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
+        let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
+        state
+            .or_else(home)
+            .map(|base| base.join("hotclub"))
+            .ok_or_else(|| Failure::new("the project is read-only and HOME is not set"))?
+    };
+    // Two projects may have the same name.
+    let path = project.found.root.as_os_str().as_encoded_bytes();
+    Ok(base.join(format!(
+        "{}-{:016x}",
+        project.site.name,
+        super::memory::digest([path])
+    )))
+}
+
+fn ignore_in_git(dir: &Path) -> io::Result<()> {
+    let file = dir.join(".gitignore");
+    if !file.exists() {
+        fs::write(file, "*\n")?;
+    }
+    Ok(())
+}
+
+fn lock(dir: &Path) -> Result<File, Failure> {
+    let path = dir.join("lock");
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .read(true)
+        .write(true)
+        .open(&path);
+    let mut file = opened.map_err(|error| unwritable(dir, &error))?;
+    if rustix::fs::flock(&file, FlockOperation::NonBlockingLockExclusive).is_err() {
+        let mut pid = String::new();
+        // Only to name it.
+        let _ = file.read_to_string(&mut pid);
+        let message = format!(
+            "this project is being served already (process {})",
+            pid.trim()
+        );
+        return Err(Failure::new(message).hint("stop that one first"));
+    }
+    let written = file
+        .set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| writeln!(file, "{}", std::process::id()));
+    written.map_err(|error| unwritable(dir, &error))?;
+    Ok(file)
+}
+
+fn unwritable(dir: &Path, error: &io::Error) -> Failure {
+    let failure = Failure::new(format!("{} cannot be written: {error}", dir.display()));
+    match error.kind() {
+        io::ErrorKind::StorageFull => failure.hint("the disk is full: make room first"),
+        _ => failure,
+    }
+}

@@ -1,0 +1,269 @@
+//! `hotclub serve MODULE:APP`: the app server alone, in Gunicorn's place.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use hotclub_app::{Buffers, Lane, Launch, Policy, Spec};
+use hotclub_config::{Listen, defaults};
+use hotclub_front::{
+    AccessLog, AppRoute, Format, Front, Limits, NamedFiles, Options, Sink, Site, Table,
+    TrustedProxies,
+};
+
+use crate::cli::ServeArgs;
+use crate::console::{Console, Failure, Serving};
+use crate::house::{House, Plan};
+use crate::listeners::Listeners;
+use crate::pid_file::PidFile;
+use crate::signals::Signals;
+use crate::systemd::Systemd;
+use crate::upgrade::{Predecessor, Upgrade};
+use crate::watch::Watch;
+use crate::{Origin, descriptors, interpreter, limits, upgrade, users};
+
+/// Long enough for the largest apps on the slowest disks.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
+
+pub(crate) async fn run(
+    args: &ServeArgs,
+    console: &Console,
+    origin: Origin,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let mut signals = Signals::listen()?;
+    let Origin {
+        systemd,
+        predecessor,
+    } = origin;
+    let predecessor = predecessor?;
+    let program = upgrade::program()?;
+    systemd.status("importing the app");
+    let sockets = Sockets::open(args, &systemd, predecessor.as_ref())?;
+    let payload = Payload::make()?;
+    let limits = limits::of_serve(&args.limit)?;
+    let buffers = limits::buffers(&limits, std::env::temp_dir());
+    let mut spec = spec(args, payload.worker.clone(), &buffers)?;
+    spec.policy.workers = sockets.workers;
+    let front = Front::start(front_options(args, &limits, buffers)?)?;
+    let plan = Plan {
+        graceful_timeout: Duration::from_secs(args.graceful_timeout),
+        traceback: None,
+        probe: None,
+        table: Box::new(|lanes| Ok(table(lanes))),
+        spec,
+    };
+    let watch = args
+        .reload
+        .then(|| Watch::start(&plan.spec.chdir))
+        .transpose()?;
+    let serving = Serving {
+        urls: sockets.listeners.urls(),
+        app: args.app.clone(),
+        workers: sockets.workers,
+        threads: args.threads as usize,
+        pid: std::process::id(),
+        ..Serving::default()
+    };
+    let mut house = House::start(plan, front, &systemd).await?;
+    let _pid_file = args.pid.as_deref().map(PidFile::write).transpose()?;
+    house.open(sockets.listeners);
+    console.serving(&Serving {
+        django: house.generation().loaded().django.clone(),
+        python: house.generation().python().to_owned(),
+        seconds: began.elapsed().as_secs_f64(),
+        ..serving
+    });
+    if let Some(predecessor) = predecessor {
+        predecessor.take_over().await;
+    }
+    let upgrade = Upgrade::new(program, systemd);
+    house.run(console, &mut signals, watch, Some(upgrade)).await
+}
+
+/// Where visitors come in, and how many workers wait for them.
+struct Sockets {
+    listeners: Listeners,
+    workers: usize,
+}
+
+impl Sockets {
+    /// Those of the program that we replace, those of systemd, or our own.
+    fn open(
+        args: &ServeArgs,
+        systemd: &Systemd,
+        predecessor: Option<&Predecessor>,
+    ) -> Result<Self, Failure> {
+        if let Some(predecessor) = predecessor {
+            let heirloom = predecessor.heirloom()?;
+            return Ok(Self {
+                listeners: Listeners::adopt(heirloom.listeners, heirloom.keep_paths)?,
+                workers: heirloom.workers,
+            });
+        }
+        Ok(Self {
+            listeners: Listeners::activated_or_open(systemd, &addresses(args)?, "--bind")?,
+            workers: args.workers as usize,
+        })
+    }
+}
+
+/// The worker's Python files for the life of this process. A folder that only we can write to, and
+/// that the workers' user can read.
+struct Payload {
+    worker: PathBuf,
+    _folder: tempfile::TempDir,
+}
+
+impl Payload {
+    fn make() -> Result<Self, Failure> {
+        use std::os::unix::fs::PermissionsExt;
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        let base = runtime
+            .filter(|dir| dir.is_dir())
+            .unwrap_or_else(std::env::temp_dir);
+        let mut builder = tempfile::Builder::new();
+        let builder = builder.prefix("hotclub-");
+        let folder = builder
+            .permissions(std::fs::Permissions::from_mode(0o755))
+            .tempdir_in(&base)
+            .map_err(|error| {
+                Failure::new(format!(
+                    "no folder can be made in {}: {error}",
+                    base.display()
+                ))
+                .hint("set TMPDIR to a folder that can be written to")
+            })?;
+        let worker = hotclub_app::unpack(folder.path())?;
+        Ok(Self {
+            worker,
+            _folder: folder,
+        })
+    }
+}
+
+fn addresses(args: &ServeArgs) -> Result<Vec<Listen>, Failure> {
+    if !args.bind.is_empty() {
+        return Ok(args.bind.clone());
+    }
+    let Some(port) = std::env::var_os("PORT") else {
+        return Ok(vec![Listen::Tcp(defaults::LISTEN)]);
+    };
+    let port = port
+        .to_str()
+        .and_then(|port| port.parse::<u16>().ok())
+        .ok_or_else(|| {
+            Failure::new(format!("PORT is {}, which is no port", port.display()))
+                .hint("unset PORT, set it to a number below 65536, or use --bind")
+        })?;
+    Ok(vec![Listen::Tcp(SocketAddr::from((
+        Ipv4Addr::UNSPECIFIED,
+        port,
+    )))])
+}
+
+fn spec(args: &ServeArgs, worker: PathBuf, buffers: &Arc<Buffers>) -> Result<Spec, Failure> {
+    let here = std::env::current_dir()?;
+    let chdir = match &args.chdir {
+        Some(dir) => here.join(dir),
+        None => here.clone(),
+    };
+    if !chdir.is_dir() {
+        return Err(Failure::new(format!(
+            "--chdir {}: no such folder",
+            chdir.display()
+        )));
+    }
+    let threads = args.threads as usize;
+    let graceful_timeout = Duration::from_secs(args.graceful_timeout);
+    let timeout = (args.timeout > 0).then(|| Duration::from_secs(args.timeout));
+    Ok(Spec {
+        launch: Launch {
+            python: interpreter::find(args.python.as_deref())?,
+            worker,
+            env: environment(&args.env)?,
+            run_as: users::resolve(args.user.as_deref(), args.group.as_deref())?,
+            files: descriptors::raise(),
+        },
+        app: args.app.clone(),
+        pythonpath: args.pythonpath.iter().map(|dir| here.join(dir)).collect(),
+        chdir,
+        preload: !args.no_preload || args.preload,
+        settings: BTreeMap::new(),
+        import_timeout: IMPORT_TIMEOUT,
+        queue_timeout: defaults::QUEUE_TIMEOUT,
+        max_waiting: args.backlog as usize,
+        timeout,
+        buffers: Arc::clone(buffers),
+        policy: Policy {
+            workers: args.workers as usize,
+            threads,
+            lanes: 1,
+            max_requests: args.max_requests,
+            max_requests_jitter: args.max_requests_jitter,
+            max_memory: None,
+            graceful_timeout,
+            second_deadline: timeout.unwrap_or(graceful_timeout),
+        },
+    })
+}
+
+/// Ours, with what `--env` says on top.
+fn environment(set: &[String]) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    for pair in set {
+        let Some((name, value)) = pair.split_once('=').filter(|(name, _)| !name.is_empty()) else {
+            return Err(Failure::new(format!("--env {pair}: write KEY=VALUE")));
+        };
+        variables.insert(name.into(), value.into());
+    }
+    Ok(variables.into_iter().collect())
+}
+
+fn front_options(
+    args: &ServeArgs,
+    limits: &hotclub_config::Limits,
+    buffers: Arc<Buffers>,
+) -> Result<Options, Failure> {
+    let words = args
+        .forwarded_allow_ips
+        .iter()
+        .map(String::as_str)
+        .filter(|word| !word.is_empty());
+    let trusted = TrustedProxies::parse(words)
+        .map_err(|error| Failure::new(format!("--forwarded-allow-ips: {error}")))?;
+    let format = if args.access_log_json {
+        Format::Json
+    } else {
+        Format::Combined
+    };
+    let log = args.access_logfile.as_deref().map(|file| match file {
+        "-" => AccessLog::open(Sink::Stdout, format),
+        file => AccessLog::open(Sink::File(file.into()), format),
+    });
+    let log = log
+        .transpose()
+        .map_err(|error| Failure::new(format!("the access log cannot be opened: {error}")))?;
+    Ok(Options {
+        threads: crate::front_threads(args.threads as usize),
+        limits: Limits::from(limits),
+        trusted,
+        log,
+        buffers,
+    })
+}
+
+/// One site that answers every host: which hosts are right is the app's business.
+fn table(lanes: Vec<Lane>) -> Table {
+    let app = AppRoute {
+        lanes,
+        retry: true,
+        // Gunicorn's place: the files are the business of the proxy before us.
+        named_files: NamedFiles::PassOn,
+    };
+    let site = Site::new("app", Vec::new(), Vec::new(), Some(app));
+    Table::new([], Some(site.into()))
+}

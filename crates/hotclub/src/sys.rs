@@ -1,0 +1,27 @@
+//! The unsafe calls of the program: what it was handed by its parent can only be named by numbers and
+//! by variables of the environment.
+#![allow(unsafe_code)]
+
+use std::ffi::OsString;
+use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+
+/// Takes a variable out of the environment, so that no child gets it.
+///
+/// To be called at the very start of `main`, before any thread exists.
+pub(crate) fn take_variable(name: &str) -> Option<OsString> {
+    let value = std::env::var_os(name)?;
+    // SAFETY: no other thread runs yet, as the contract above demands; so nobody reads the environment.
+    unsafe { std::env::remove_var(name) };
+    Some(value)
+}
+
+/// Owns `number` from here on if it is an open descriptor. To be called once for each.
+pub(crate) fn adopt(number: RawFd) -> Option<OwnedFd> {
+    if !std::path::Path::new(&format!("/proc/self/fd/{number}")).exists() {
+        return None;
+    }
+    // SAFETY: it is open, and by the protocol of whoever started us (sd_listen_fds(3)) it is ours alone.
+    let fd = unsafe { OwnedFd::from_raw_fd(number) };
+    rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
+    Some(fd)
+}

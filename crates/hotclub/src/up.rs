@@ -1,0 +1,188 @@
+//! `hotclub up [DIR]`: from a folder to a served site. One step after another, each skipped when
+//! nothing changed since the last start.
+
+mod app;
+mod database;
+mod release;
+mod site;
+
+use std::time::{Duration, Instant};
+
+use hotclub_front::{AccessLog, Front};
+
+use crate::cli::UpArgs;
+use crate::console::{Console, Event, Failure, Serving};
+use crate::house::House;
+use crate::listeners::Listeners;
+use crate::project::{Project, State};
+use crate::signals::Signals;
+use crate::systemd::Systemd;
+use crate::watch::Watch;
+use database::Database;
+
+/// PostgreSQL writes what it has in memory before it ends.
+const DATABASE_GRACE: Duration = Duration::from_secs(60);
+
+pub(crate) async fn run(
+    args: &UpArgs,
+    console: &Console,
+    systemd: &Systemd,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let mut database = Database::None;
+    let outcome = serve(args, console, systemd, &mut signals, &mut database).await;
+    match &database {
+        Database::Managed(server) => {
+            tokio::select! {
+                _ = server.stop(DATABASE_GRACE) => {}
+                _ = signals.stop() => {
+                    server.hurry();
+                    server.exited().await;
+                }
+            }
+        }
+        Database::None | Database::Foreign => {}
+    }
+    if outcome.is_ok() {
+        console.event(&Event::Stopped, "stopped");
+    }
+    outcome
+}
+
+async fn serve(
+    args: &UpArgs,
+    console: &Console,
+    systemd: &Systemd,
+    signals: &mut Signals,
+    database: &mut Database,
+) -> Result<(), Failure> {
+    let began = Instant::now();
+    let prepared = tokio::select! {
+        prepared = prepare(args, console, systemd, database) => prepared?,
+        _ = signals.stop() => return Ok(()),
+    };
+    let Prepared {
+        mut house,
+        listeners,
+        mut serving,
+        watch,
+        _state,
+    } = prepared;
+    house.open(listeners);
+    serving.seconds = began.elapsed().as_secs_f64();
+    console.serving(&serving);
+    tokio::select! {
+        outcome = house.run(console, signals, watch, None) => outcome,
+        failure = database.fell() => Err(failure),
+    }
+}
+
+/// All that serves, before it is let loose.
+struct Prepared {
+    house: House,
+    listeners: Listeners,
+    serving: Serving,
+    watch: Option<Watch>,
+    /// Its lock is held for as long as we run.
+    _state: State,
+}
+
+async fn prepare(
+    args: &UpArgs,
+    console: &Console,
+    systemd: &Systemd,
+    database: &mut Database,
+) -> Result<Prepared, Failure> {
+    systemd.status("preparing environment, database and files");
+    let site = crate::site_file::load(&args.dir, console)?;
+    let addresses = if args.listen.is_empty() {
+        &site.server.listen
+    } else {
+        &args.listen
+    };
+    let listeners = Listeners::activated_or_open(systemd, addresses, "--listen")?;
+
+    let mut project = Project::find(site, args.workers)?;
+    let state = State::open(&project)?;
+    project.install(&state, console).await?;
+    *database = database::settle(&mut project, &state, console).await?;
+    fit(&project, console)?;
+    let statics = release::run(&project, &state, database, console).await?;
+
+    console.begin("app");
+    systemd.status("importing the app");
+    let buffers = site::buffers(&project, &state)?;
+    let plan = app::plan(&project, &state, &statics, &buffers)?;
+    let log = access_log(&project, args)?;
+    let front = Front::start(site::front_options(&project, log, buffers)?)?;
+    let house = House::start(plan, front, systemd).await?;
+    console.done(&app::summary(&project, house.generation()));
+
+    let watch = (args.reload || project.site.app.reload)
+        .then(|| Watch::start(&project.found.root))
+        .transpose()?;
+    let serving = Serving {
+        urls: listeners.urls(),
+        app: project.app_name()?,
+        django: Some(project.inspection.django.clone()),
+        python: project.inspection.python.clone(),
+        workers: project.workers,
+        threads: project.site.app.threads as usize,
+        database: Some(database.described(&project)),
+        static_files: statics.described(),
+        media: site::media(&project).map(|(url, folder)| site::described(&url, &folder, &project)),
+        seconds: 0.0,
+        pid: std::process::id(),
+    };
+    Ok(Prepared {
+        house,
+        listeners,
+        serving,
+        watch,
+        _state: state,
+    })
+}
+
+/// Stops at what cannot work and warns of what should not be.
+fn fit(project: &Project, console: &Console) -> Result<(), Failure> {
+    if let Some(missing) = project.inspection.missing.first() {
+        let message = format!(
+            "{} needs the module {}, which is not installed",
+            missing.needed_by, missing.module
+        );
+        return Err(Failure::new(message).hint(format!(
+            "add {} to the project's dependencies",
+            missing.package
+        )));
+    }
+    if rustix::process::geteuid().is_root() {
+        console.note("running as root, and so does the app: on a server, use a user of its own");
+    }
+    if project.inspection.debug {
+        console.warning(
+            "DEBUG is on: every error page shows the settings and the code to any visitor",
+            Some("set DEBUG to False for all but your own machine"),
+        );
+    }
+    Ok(())
+}
+
+/// With `--json`, stdout is for events.
+fn access_log(project: &Project, args: &UpArgs) -> Result<Option<AccessLog>, Failure> {
+    use hotclub_config::{AccessLog as Wanted, LogFormat};
+    use hotclub_front::{Format, Sink};
+    let log = &project.site.log;
+    let format = match log.format {
+        LogFormat::Combined => Format::Combined,
+        LogFormat::Json => Format::Json,
+    };
+    let sink = match &log.access {
+        Wanted::Off => return Ok(None),
+        Wanted::Stdout if args.json => return Ok(None),
+        Wanted::Stdout => Sink::Stdout,
+        Wanted::File(path) => Sink::File(path.clone()),
+    };
+    AccessLog::open(sink, format)
+        .map(Some)
+        .map_err(|error| Failure::new(format!("the access log cannot be opened: {error}")))
+}

@@ -1,0 +1,117 @@
+//! How the site's generations are made.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotclub_app::{Buffers, Generation, Launch, Policy, Spec};
+use hotclub_django::hosts;
+
+use super::release::Statics;
+use super::site;
+use crate::console::Failure;
+use crate::house::Plan;
+use crate::probe::Probe;
+use crate::project::{Project, State};
+
+/// Long enough for the largest apps on the slowest disks.
+const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
+
+pub(crate) fn plan(
+    project: &Project,
+    state: &State,
+    statics: &Statics,
+    buffers: &Arc<Buffers>,
+) -> Result<Plan, Failure> {
+    let folders = site::folders(project, statics)?;
+    let name = project.site.name.clone();
+    let retry = project.site.app.retry;
+    Ok(Plan {
+        spec: spec(project, state, statics, buffers)?,
+        probe: Some(probe(project)),
+        table: Box::new(move |lanes| site::table(&name, &folders, lanes, retry)),
+        graceful_timeout: project.site.app.graceful_timeout,
+        traceback: Some(state.dir.join("log/app.log")),
+    })
+}
+
+fn spec(
+    project: &Project,
+    state: &State,
+    statics: &Statics,
+    buffers: &Arc<Buffers>,
+) -> Result<Spec, Failure> {
+    let app = project.app()?;
+    let options = &project.site.app;
+    let settings = statics.collected.iter();
+    let settings: BTreeMap<_, _> = settings
+        .map(|files| {
+            (
+                "STATIC_ROOT".to_owned(),
+                files.dir.display().to_string().into(),
+            )
+        })
+        .collect();
+    Ok(Spec {
+        launch: Launch {
+            python: app.environment.python(),
+            worker: hotclub_app::unpack(&state.dir)?,
+            env: environment(project)?,
+            run_as: None,
+            files: crate::descriptors::raise(),
+        },
+        app: project.app_name()?,
+        chdir: project.found.manage_dir.clone(),
+        pythonpath: Vec::new(),
+        preload: options.preload,
+        settings,
+        import_timeout: IMPORT_TIMEOUT,
+        queue_timeout: options.queue_timeout,
+        max_waiting: options.max_queue as usize,
+        timeout: options.timeout,
+        buffers: Arc::clone(buffers),
+        policy: Policy {
+            workers: project.workers,
+            threads: options.threads as usize,
+            lanes: 1,
+            max_requests: u64::from(options.max_requests),
+            max_requests_jitter: u64::from(options.max_requests_jitter),
+            max_memory: options.max_memory,
+            graceful_timeout: options.graceful_timeout,
+            second_deadline: options.timeout.unwrap_or(options.graceful_timeout),
+        },
+    })
+}
+
+/// The environment of every command of the app: ours, with the site's on top.
+fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
+    let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
+    let app = project.app()?;
+    variables.insert(
+        "DJANGO_SETTINGS_MODULE".into(),
+        project.inspection.settings.clone().into(),
+    );
+    for (name, value) in app.command("python").as_std().get_envs() {
+        match value {
+            Some(value) => variables.insert(name.to_owned(), value.to_owned()),
+            None => variables.remove(name),
+        };
+    }
+    Ok(variables.into_iter().collect())
+}
+
+fn probe(project: &Project) -> Probe {
+    let hosts::Probe { host, https } = hosts::probe(&project.inspection);
+    let timeout = project.site.app.timeout.unwrap_or(IMPORT_TIMEOUT);
+    Probe {
+        host,
+        https,
+        timeout,
+    }
+}
+
+pub(crate) fn summary(project: &Project, generation: &Generation) -> String {
+    let seconds = generation.loaded().seconds;
+    format!("{} workers, imported in {seconds:.1} s", project.workers)
+}

@@ -1,0 +1,120 @@
+//! Mistreats the real program under load and counts what it costs. Here the short form; `cargo xtask chaos` runs
+//! the same with the counts of [`count`]'s second argument, on the release build, and keeps the results.
+
+mod deadlines;
+mod deaths;
+mod garbage;
+mod hostile;
+mod kills;
+mod reloads;
+mod soak;
+
+use std::time::Duration;
+
+use hotclub_testkit::{Process, Program, Question, Signal, Weather, until};
+use rustix::process::{Pid, kill_process};
+use serde_json::{Value, json};
+
+/// How often: `short` among the tests, `long` under `cargo xtask chaos`.
+fn count(short: usize, long: usize) -> usize {
+    if is_long() { long } else { short }
+}
+
+fn is_long() -> bool {
+    std::env::var_os("HOTCLUB_CHAOS_RESULTS").is_some()
+}
+
+/// Length of the soak: `cargo xtask chaos --minutes`.
+fn soak() -> Duration {
+    let minutes = std::env::var("HOTCLUB_CHAOS_MINUTES").ok();
+    let minutes: u64 = minutes.and_then(|text| text.parse().ok()).unwrap_or(1);
+    Duration::from_secs(60 * minutes.max(1))
+}
+
+/// Keeps a row of the table.
+fn record(name: &str, did: usize, outcome: &hotclub_testkit::Outcome, more: &Value) {
+    let row = json!({
+        "name": name,
+        "did": did,
+        "good": outcome.good,
+        "failed": outcome.failures.len(),
+        "seconds": (outcome.took.as_secs_f64() * 10.0).round() / 10.0,
+        "slowest_ms": outcome.slowest.as_secs_f64().mul_add(1000.0, 0.0).round(),
+        "more": more,
+    });
+    eprintln!("chaos: {row}");
+    if let Some(folder) = std::env::var_os("HOTCLUB_CHAOS_RESULTS") {
+        let file = std::path::Path::new(&folder).join(format!("{name}.json"));
+        std::fs::write(file, row.to_string()).expect("the results can be written");
+    }
+}
+
+/// Answers with what was asked, after up to four milliseconds; POSTs are noted in a file first.
+const ECHO: &str = r#"
+import os, random, time
+
+def application(environ, start_response):
+    body = environ["wsgi.input"].read()
+    if environ["REQUEST_METHOD"] == "POST":
+        log = os.open("runs", os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(log, environ["PATH_INFO"].encode() + b"\n")
+        os.close(log)
+    time.sleep(random.random() * 0.004)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [environ["PATH_INFO"].encode() + b" " + body]
+"#;
+
+fn get(n: u64) -> Question {
+    Question {
+        method: "GET",
+        path: format!("/get/{n}"),
+        body: Vec::new(),
+        expected: Some(format!("/get/{n} ").into_bytes()),
+    }
+}
+
+fn post(n: u64) -> Question {
+    Question {
+        method: "POST",
+        path: format!("/post/{n}"),
+        body: n.to_string().into_bytes(),
+        expected: Some(format!("/post/{n} {n}").into_bytes()),
+    }
+}
+
+/// Kept connections that ask one thing after the other.
+fn weather(connections: usize, ask: fn(u64) -> Question) -> Weather {
+    Weather {
+        connections,
+        keep_alive: true,
+        pace: Duration::from_millis(1),
+        ask,
+    }
+}
+
+fn kill(process: &Process) {
+    let pid = Pid::from_raw(process.pid.cast_signed()).unwrap();
+    // It may have ended by itself.
+    let _ = kill_process(pid, Signal::KILL);
+}
+
+/// Different every time; chaos need not be repeatable to be fair.
+fn random(below: usize) -> usize {
+    use std::hash::{BuildHasher, RandomState};
+    let number = RandomState::new().hash_one(0);
+    usize::try_from(number % below as u64).unwrap()
+}
+
+#[track_caller]
+fn until_workers(program: &Program, count: usize) {
+    until("the workers to be there", || {
+        (program.workers().len() == count).then_some(())
+    });
+}
+
+#[track_caller]
+fn until_gone(process: &Process) {
+    until("a process to be gone", || {
+        (!process.is_alive()).then_some(())
+    });
+}

@@ -1,0 +1,196 @@
+//! What can go wrong with a cluster, and what to do about it.
+
+use std::io;
+use std::path::PathBuf;
+use std::process::ExitStatus;
+
+use crate::ready::{Cause, NotReady};
+use crate::user::Unreachable;
+
+/// A failure of a managed cluster. `hint()` says what to do next.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    #[error("PostgreSQL{} is not installed", version_text(*.wanted))]
+    NotInstalled {
+        wanted: Option<u32>,
+        found: Vec<u32>,
+    },
+
+    #[error("the data in {} belongs to PostgreSQL {data}, but {}", .dir.display(), wanted_text(*.wanted, .installed))]
+    WrongVersion {
+        dir: PathBuf,
+        data: u32,
+        wanted: Option<u32>,
+        installed: Vec<u32>,
+    },
+
+    #[error("{} is no data directory of PostgreSQL: it has no readable PG_VERSION", .dir.display())]
+    NotACluster { dir: PathBuf },
+
+    #[error("PostgreSQL refuses to run as root, and there is no user `postgres` to run it as")]
+    NoUser,
+
+    #[error(transparent)]
+    Unreachable(#[from] Unreachable),
+
+    #[error("another process uses the database in {}", .dir.display())]
+    Locked { dir: PathBuf },
+
+    #[error("{program} failed ({status}){}", quoted(.output))]
+    Failed {
+        program: &'static str,
+        status: ExitStatus,
+        output: String,
+    },
+
+    #[error("PostgreSQL ended ({status}) while starting{}", quoted(.log))]
+    Died {
+        status: ExitStatus,
+        log: String,
+        log_file: PathBuf,
+    },
+
+    #[error("PostgreSQL did not become ready{}", quoted(.log))]
+    NotReady {
+        source: NotReady,
+        log: String,
+        log_file: PathBuf,
+    },
+
+    #[error("a PostgreSQL left over from an earlier run (process {pid}) does not stop")]
+    LeftOver { pid: i32 },
+
+    #[error("cannot {doing} {}: {source}", .path.display())]
+    Io {
+        doing: &'static str,
+        path: PathBuf,
+        source: io::Error,
+    },
+
+    #[error("cannot run {}: {source}", .program.display())]
+    Spawn { program: PathBuf, source: io::Error },
+
+    #[error("cannot {doing}: {}", Cause::of(.source))]
+    Query {
+        doing: &'static str,
+        source: tokio_postgres::Error,
+    },
+}
+
+impl Error {
+    pub(crate) fn io(
+        doing: &'static str,
+        path: impl Into<PathBuf>,
+    ) -> impl FnOnce(io::Error) -> Error {
+        let path = path.into();
+        move |source| Error::Io {
+            doing,
+            path,
+            source,
+        }
+    }
+
+    /// What to do next, where something can be done.
+    pub fn hint(&self) -> Option<String> {
+        Some(match self {
+            Error::NotInstalled { wanted, found } => not_installed(*wanted, found),
+            Error::WrongVersion { dir, data, .. } => format!(
+                "install PostgreSQL {data} (on Debian: apt-get install postgresql-{data}), or write version = {data} \
+                 in [database]; to begin with an empty database instead, move {} away",
+                dir.display()
+            ),
+            Error::NotACluster { dir } => format!(
+                "move {} away to begin with an empty database",
+                dir.display()
+            ),
+            Error::NoUser => {
+                "create one (adduser --system --group postgres), or run Hotclub as another user"
+                    .to_owned()
+            }
+            Error::Unreachable(unreachable) => {
+                format!(
+                    "use a state folder that {} can reach, such as one below /var/lib",
+                    unreachable.user
+                )
+            }
+            Error::Locked { .. } => "is this site running already? End that one first".to_owned(),
+            Error::Failed { output, .. } => from_log(output)?,
+            Error::Died { log, log_file, .. } | Error::NotReady { log, log_file, .. } => {
+                from_log(log).unwrap_or_else(|| format!("its whole log is {}", log_file.display()))
+            }
+            Error::LeftOver { pid } => format!("look at it (ps {pid}), and end it (kill {pid})"),
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
+                DISK_FULL.to_owned()
+            }
+            Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
+                "was it made by another user, with sudo perhaps? Run Hotclub as that user, or give the folder away (chown -R)"
+                    .to_owned()
+            }
+            Error::Io { .. } | Error::Spawn { .. } | Error::Query { .. } => return None,
+        })
+    }
+}
+
+const DISK_FULL: &str =
+    "the disk is full: make room; the data is safe and the next start goes on from it";
+
+fn not_installed(wanted: Option<u32>, found: &[u32]) -> String {
+    let package = wanted.map_or("postgresql".to_owned(), |major| {
+        format!("postgresql-{major}")
+    });
+    let mut hint = format!(
+        "install it: apt-get install {package} (Hotclub starts its own cluster, not the system's)"
+    );
+    if let (Some(newest), Some(_)) = (found.iter().max(), wanted) {
+        hint += &format!(", or write version = {newest}, which is installed");
+    }
+    hint
+}
+
+/// Causes that PostgreSQL's own words give away.
+fn from_log(log: &str) -> Option<String> {
+    let has = |words: &[&str]| words.iter().any(|word| log.contains(word));
+    if has(&["No space left on device"]) {
+        return Some(DISK_FULL.to_owned());
+    }
+    if has(&[
+        "Permission denied",
+        "has invalid permissions",
+        "has wrong ownership",
+    ]) {
+        return Some(
+            "the data folder must belong to the user PostgreSQL runs as, with mode 0700".to_owned(),
+        );
+    }
+    if has(&[
+        "could not create shared memory segment",
+        "Cannot allocate memory",
+    ]) {
+        return Some(
+            "there is too little memory: end other programs, or enlarge /dev/shm".to_owned(),
+        );
+    }
+    None
+}
+
+fn version_text(wanted: Option<u32>) -> String {
+    wanted.map_or(String::new(), |major| format!(" {major}"))
+}
+
+fn wanted_text(wanted: Option<u32>, installed: &[u32]) -> String {
+    let installed: Vec<String> = installed.iter().map(u32::to_string).collect();
+    match wanted {
+        Some(wanted) => format!("version {wanted} was asked for"),
+        None => format!(
+            "the installed programs are of version {}",
+            installed.join(", ")
+        ),
+    }
+}
+
+fn quoted(log: &str) -> String {
+    match log.trim().is_empty() {
+        true => String::new(),
+        false => format!(":\n    {}", log.trim().replace('\n', "\n    ")),
+    }
+}

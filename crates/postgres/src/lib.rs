@@ -1,0 +1,24 @@
+//! PostgreSQL as Hotclub runs it: private clusters on a Unix socket, as a user that is not root, and a
+//! readiness that is a query's answer. Nothing here knows Django; nothing else knows PostgreSQL.
+//!
+//! `programs` finds what is installed, `user` decides as whom it runs, `cluster` makes, starts and stops a
+//! data directory, `role` keeps the app's role and database, `ready` waits for any database, ours or not.
+
+pub mod cluster;
+mod command;
+mod connection;
+mod error;
+mod password;
+pub mod programs;
+pub mod ready;
+mod role;
+pub mod user;
+
+pub use cluster::{Cluster, Options, Server, Stopped};
+pub use connection::Connection;
+pub use error::Error;
+pub use programs::{Programs, Version};
+pub use ready::{
+    Cause, NotReady, Place, Ready, Target, TargetError, wait_ready, wait_ready_watched,
+};
+pub use user::{RunAs, Unreachable, can_reach};

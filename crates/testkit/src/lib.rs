@@ -1,0 +1,60 @@
+//! For tests only: runs the real program and looks at it from outside.
+//!
+//! [`Launch`] starts `hotclub`, [`Program`] is the running one and checks at its end that nothing is left
+//! over. [`Raw`] speaks HTTP/1 byte by byte. [`Project`] makes Django projects, [`Postgres`] a cluster
+//! that a user might have, [`Browser`] drives Chromium. All of it panics: a test that cannot go on
+//! has failed.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::print_stderr,
+    reason = "a test that cannot go on has failed"
+)]
+
+mod browser;
+mod gate;
+mod launch;
+mod lines;
+mod load;
+mod postgres;
+mod processes;
+mod program;
+mod project;
+mod python;
+mod raw;
+mod response;
+mod storm;
+mod wait;
+
+pub use browser::{Browser, Element};
+pub use gate::Gate;
+pub use launch::{Ended, Launch};
+pub use lines::Lines;
+pub use load::{Load, Tally};
+pub use postgres::Postgres;
+pub use processes::{Process, children, descendants, descriptors, process};
+pub use program::{Program, Signal};
+pub use project::{Project, folder, repository};
+pub use python::{Python, python};
+pub use raw::Raw;
+pub use response::{Framing, Response};
+pub use storm::{Failure, Outcome, Question, Storm, Weather};
+pub use wait::{until, until_within};
+
+/// The thing, or the test ends here: skipped with the reason, failed in CI.
+#[macro_export]
+macro_rules! need {
+    ($what:expr) => {
+        match $what {
+            Ok(thing) => thing,
+            Err(reason) => return $crate::skip(&reason),
+        }
+    };
+}
+
+/// Says why a test is not run; in CI, where everything can be installed, that is a failure.
+pub fn skip(reason: &str) {
+    let ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");
+    assert!(!ci, "not skipped in CI: {reason}");
+    eprintln!("skipped: {reason}");
+}

@@ -1,0 +1,9 @@
+"""The ASGI application, `portfolio.asgi:application`."""
+
+import os
+
+from django.core.asgi import get_asgi_application
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "portfolio.settings")
+
+application = get_asgi_application()

@@ -1,0 +1,5 @@
+"""The return statement was forgotten."""
+
+
+def application(environ, start_response):
+    start_response("200 OK", [("Content-Type", "text/plain")])

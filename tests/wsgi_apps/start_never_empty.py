@@ -1,0 +1,5 @@
+"""Neither body nor head."""
+
+
+def application(environ, start_response):
+    return []

@@ -1,0 +1,172 @@
+//! `cargo xtask chaos`: the tests of `crates/hotclub/tests/it/chaos/` on the release build with their long counts,
+//! a table of what each cost, and the rows as JSON in `bench/results/DATE/`.
+
+use std::collections::BTreeMap;
+use std::fmt::Write as _;
+use std::fs;
+use std::path::Path;
+use std::process::{Command, ExitCode};
+use std::time::Duration;
+
+use anyhow::{Result, bail};
+use clap::Args;
+use serde_json::{Value, json};
+
+use crate::bench::facts;
+use crate::setup::{self, Need};
+use crate::{command, descendants, project};
+
+const BUILD: Duration = Duration::from_secs(1800);
+/// A thousand kills take two minutes; every part together, without the soak, under half an hour.
+const PARTS: Duration = Duration::from_secs(3600);
+const ALL: [&str; 7] = [
+    "kills",
+    "reloads",
+    "garbage",
+    "hostile",
+    "deadlines",
+    "deaths",
+    "soak",
+];
+
+#[derive(Args)]
+pub(crate) struct Options {
+    /// Length of the soak
+    #[arg(long, value_name = "N", default_value = "60")]
+    minutes: u64,
+    /// Only these parts: kills, reloads, garbage, hostile, deadlines, deaths, soak
+    #[arg(long, value_name = "NAME", value_delimiter = ',')]
+    only: Vec<String>,
+}
+
+pub(crate) fn run(options: &Options) -> Result<ExitCode> {
+    if let Some(unknown) = options.only.iter().find(|name| !ALL.contains(&&name[..])) {
+        bail!(
+            "no part is called {unknown:?}\n  hint: one of {}",
+            ALL.join(", ")
+        );
+    }
+    descendants::adopt_orphans();
+    let tools = setup::provide(&[Need::Compiler, Need::Python]);
+    let rows = tempfile::tempdir()?;
+    let mut test = Command::new("cargo");
+    test.args([
+        "test",
+        "--release",
+        "--locked",
+        "-p",
+        "hotclub",
+        "--test",
+        "it",
+    ]);
+    let mut build = Command::new("cargo");
+    build
+        .args(test.get_args())
+        .arg("--no-run")
+        .current_dir(project::root());
+    if !command::shown(&mut build, BUILD)?.success {
+        bail!("the release build failed");
+    }
+    test.args(["--", "--test-threads=1"])
+        .args(parts(&options.only));
+    test.env("HOTCLUB_CHAOS_RESULTS", rows.path())
+        .env("HOTCLUB_CHAOS_MINUTES", options.minutes.to_string())
+        .current_dir(project::root());
+    tools.export(&mut test);
+    let finished = command::shown(&mut test, PARTS + Duration::from_secs(60 * options.minutes))?;
+    for process in descendants::end_leftovers() {
+        eprintln!("left behind, ended: {process}");
+    }
+    let table = save(&facts::machine(&tools), &read(rows.path())?, options)?;
+    println!("{table}");
+    Ok(if finished.success {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn parts(only: &[String]) -> Vec<String> {
+    if only.is_empty() {
+        return vec!["chaos::".to_owned()];
+    }
+    only.iter().map(|name| format!("chaos::{name}::")).collect()
+}
+
+fn read(folder: &Path) -> Result<Vec<Value>> {
+    let mut rows = Vec::new();
+    for entry in fs::read_dir(folder)? {
+        rows.push(serde_json::from_str(&fs::read_to_string(entry?.path())?)?);
+    }
+    rows.sort_by_key(|row: &Value| row["name"].to_string());
+    Ok(rows)
+}
+
+/// Whole runs are kept in the repository, parts below `target/`.
+fn save(facts: &BTreeMap<String, String>, rows: &[Value], options: &Options) -> Result<String> {
+    let parent = if options.only.is_empty() {
+        project::root().join("bench/results")
+    } else {
+        project::target().join("chaos")
+    };
+    let date = facts.get("date").and_then(|date| date.split(' ').next());
+    let folder = parent.join(date.unwrap_or("undated"));
+    fs::create_dir_all(&folder)?;
+    let all = json!({"facts": facts, "soak_minutes": options.minutes, "rows": rows});
+    fs::write(
+        folder.join("chaos.json"),
+        serde_json::to_string_pretty(&all)? + "\n",
+    )?;
+    let table = table(rows);
+    fs::write(folder.join("chaos.md"), &table)?;
+    eprintln!("kept in {}", folder.display());
+    Ok(table)
+}
+
+fn table(rows: &[Value]) -> String {
+    let mut text = String::from(
+        "| what | times | good | failed | seconds | slowest ms | more |\n|---|---|---|---|---|---|---|\n",
+    );
+    for row in rows {
+        let more = row["more"].as_object().into_iter().flatten();
+        let more: Vec<_> = more
+            .filter(|(name, _)| *name != "kinds" && *name != "ways")
+            .map(|(name, value)| format!("{name} {value}"))
+            .collect();
+        // Writing to a String cannot fail.
+        let _ = writeln!(
+            text,
+            "| {} | {} | {} | {} | {} | {} | {} |",
+            row["name"].as_str().unwrap_or_default(),
+            row["did"],
+            row["good"],
+            row["failed"],
+            row["seconds"],
+            row["slowest_ms"],
+            more.join(", ")
+        );
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_row_of_the_table_has_what_was_recorded() {
+        let row = json!({"name": "kills", "did": 3, "good": 9, "failed": 0, "seconds": 1.5,
+                         "slowest_ms": 7.0, "more": {"twice": 0, "kinds": ["a"]}});
+        let text = table(&[row]);
+        assert!(
+            text.ends_with("| kills | 3 | 9 | 0 | 1.5 | 7.0 | twice 0 |\n"),
+            "{text}"
+        );
+    }
+
+    #[test]
+    fn parts_are_names_of_modules() {
+        assert_eq!(parts(&[]), ["chaos::"]);
+        assert_eq!(parts(&["soak".to_owned()]), ["chaos::soak::"]);
+    }
+}

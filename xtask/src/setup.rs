@@ -1,0 +1,134 @@
+//! What the tests need on the machine, and getting it: system packages, the private virtualenv,
+//! cargo-deny. Everything is checked first, so a second run costs next to nothing.
+
+mod apt;
+mod deny;
+mod postgres;
+mod python;
+
+use std::path::PathBuf;
+use std::process::{Command, ExitCode};
+
+use anyhow::{Error, Result};
+
+use crate::project;
+
+use apt::Apt;
+pub(crate) use postgres::unprivileged;
+
+/// Something a test step cannot do without.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Need {
+    /// A C compiler, for crates that carry C code.
+    Compiler,
+    /// The virtualenv with everything in `python-requirements.txt`.
+    Python,
+    /// PostgreSQL's server programs.
+    Postgres,
+    /// Chromium and its driver.
+    Browser,
+    /// cargo-deny.
+    Deny,
+    /// nginx and wrk: what the bench measures with.
+    Peers,
+}
+
+impl Need {
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Self::Compiler => "a C compiler",
+            Self::Python => "the Python virtualenv",
+            Self::Postgres => "PostgreSQL",
+            Self::Browser => "Chromium",
+            Self::Deny => "cargo-deny",
+            Self::Peers => "nginx and wrk",
+        }
+    }
+}
+
+/// The tools found or installed. `export` hands them to tests.
+#[derive(Debug, Default)]
+pub(crate) struct Tools {
+    pub(crate) python: Option<PathBuf>,
+    pub(crate) postgres_bin: Option<PathBuf>,
+    pub(crate) chromium: Option<PathBuf>,
+    pub(crate) chromedriver: Option<PathBuf>,
+    pub(crate) deny: Option<PathBuf>,
+    pub(crate) missing: Vec<(Need, Error)>,
+}
+
+impl Tools {
+    /// Environment variables that tests may read; each is set only when the thing is there.
+    ///
+    /// - `HOTCLUB_TEST_BIN`: the `hotclub` program that the tests built.
+    /// - `HOTCLUB_TEST_PYTHON`: Python of the virtualenv (Django, psycopg, Pillow, wagtail, …).
+    /// - `HOTCLUB_TEST_PG_BIN`: the folder with initdb, postgres, pg_ctl, psql, pg_dump.
+    /// - `HOTCLUB_TEST_CHROMIUM`, `HOTCLUB_TEST_CHROMEDRIVER`: the browser and its driver.
+    pub(crate) fn export(&self, command: &mut Command) {
+        command.env("HOTCLUB_TEST_BIN", project::target().join("debug/hotclub"));
+        let tools = [
+            ("HOTCLUB_TEST_PYTHON", &self.python),
+            ("HOTCLUB_TEST_PG_BIN", &self.postgres_bin),
+            ("HOTCLUB_TEST_CHROMIUM", &self.chromium),
+            ("HOTCLUB_TEST_CHROMEDRIVER", &self.chromedriver),
+        ];
+        for (name, path) in tools {
+            if let Some(path) = path {
+                command.env(name, path);
+            }
+        }
+    }
+
+    pub(crate) fn lacks(&self, need: Need) -> bool {
+        self.missing.iter().any(|(missing, _)| *missing == need)
+    }
+}
+
+/// `cargo xtask setup`
+pub(crate) fn run() -> Result<ExitCode> {
+    let tools = provide(&[
+        Need::Compiler,
+        Need::Python,
+        Need::Postgres,
+        Need::Browser,
+        Need::Deny,
+    ]);
+    for (need, error) in &tools.missing {
+        eprintln!("missing: {}: {error:#}", need.name());
+    }
+    Ok(if tools.missing.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+/// Finds or installs what is needed; what could not be had is in `missing`, with the cause.
+pub(crate) fn provide(needs: &[Need]) -> Tools {
+    let mut apt = Apt::default();
+    let mut tools = Tools::default();
+    for &need in needs {
+        if let Err(error) = provide_one(need, &mut tools, &mut apt) {
+            tools.missing.push((need, error));
+        }
+    }
+    tools
+}
+
+fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
+    match need {
+        Need::Compiler => apt.provide("cc", &["build-essential"]).map(drop),
+        Need::Python => python::provide(apt).map(|python| tools.python = Some(python)),
+        Need::Postgres => postgres::provide(apt).map(|bin| tools.postgres_bin = Some(bin)),
+        Need::Browser => {
+            tools.chromium = Some(apt.provide("chromium", &["chromium"])?);
+            tools.chromedriver = Some(apt.provide("chromedriver", &["chromium-driver"])?);
+            Ok(())
+        }
+        Need::Deny => deny::provide().map(|program| tools.deny = Some(program)),
+        Need::Peers => {
+            apt.provide_file("/usr/sbin/nginx", &["nginx-light"])?;
+            apt.provide("wrk", &["wrk"]).map(drop)
+        }
+    }
+}
