@@ -3,8 +3,7 @@
 //! This process is the subreaper of all its descendants, so what a dead worker leaves behind becomes its child.
 
 use rustix::process::{
-    Pid, Signal, WaitId, WaitIdOptions, getpgrp, getpid, getsid, kill_process, kill_process_group,
-    waitid,
+    Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group, waitid,
 };
 
 /// Kills a worker, its process group, and what it started even if that has left the group.
@@ -20,12 +19,14 @@ pub(crate) fn kill_family(worker: Pid) {
 
 /// Reaps processes that came to us when the worker that had started them died.
 pub(crate) fn reap() {
-    let Ok(session) = getsid(None) else { return };
+    let Some(own) = Stat::read(getpid()) else {
+        return;
+    };
     for pid in children(getpid()) {
         let Some(stat) = Stat::read(pid) else {
             continue;
         };
-        if stat.state == 'Z' && stat.is_stray(session, getpgrp()) {
+        if stat.state == 'Z' && stat.is_stray(&own) {
             // Another generation may have been faster.
             let _ = waitid(
                 WaitId::Pid(pid),
@@ -43,6 +44,8 @@ pub(crate) fn is_child(pid: Pid) -> bool {
 struct Stat {
     pid: Pid,
     state: char,
+    /// None: outside our PID namespace, as session and group are that were begun before a container was entered.
+    /// (rustix's `getsid` and `getpgrp` take it for granted that there is a number.)
     parent: Option<Pid>,
     group: Option<Pid>,
     session: Option<Pid>,
@@ -54,7 +57,11 @@ impl Stat {
         // `pid (name) state parent group session …`, and the name may hold anything.
         let mut fields = text.rsplit_once(") ")?.1.split(' ');
         let state = fields.next()?.chars().next()?;
-        let mut number = || fields.next()?.parse().ok().and_then(Pid::from_raw);
+        // 0 is outside our namespace, -1 is what a process has that has just been reaped.
+        let mut number = || {
+            let number = fields.next()?.parse().ok().filter(|number| *number > 0);
+            number.and_then(Pid::from_raw)
+        };
         Some(Self {
             pid,
             state,
@@ -66,9 +73,9 @@ impl Stat {
 
     /// What we start ourselves leads its own process group or stays in ours, and stays in our session; and
     /// workers whose fork server died, which are watched elsewhere, lead theirs.
-    fn is_stray(&self, session: Pid, group: Pid) -> bool {
-        let own_group = self.group == Some(self.pid) || self.group == Some(group);
-        !own_group || self.session != Some(session)
+    fn is_stray(&self, own: &Self) -> bool {
+        let own_group = self.group == Some(self.pid) || self.group == own.group;
+        !own_group || self.session != own.session
     }
 }
 
@@ -109,18 +116,22 @@ mod tests {
             pid: pid(10),
             state: 'Z',
             parent: None,
-            group: Some(pid(group)),
-            session: Some(pid(session)),
+            group: Pid::from_raw(group),
+            session: Pid::from_raw(session),
         }
     }
 
     #[test]
     fn what_we_started_is_no_stray_and_what_a_worker_started_is() {
-        let stray = |group, session| stat(group, session).is_stray(pid(1), pid(2));
+        let stray = |group, session| stat(group, session).is_stray(&stat(2, 1));
         assert!(!stray(10, 1), "leads a group in our session");
         assert!(!stray(2, 1), "is in our own group");
         assert!(stray(7, 1), "is in a worker's group");
         assert!(stray(10, 10), "has a session of its own");
+        let contained = |group, session| stat(group, session).is_stray(&stat(0, 0));
+        assert!(!contained(10, 0), "leads a group in our session, which began outside our namespace");
+        assert!(!contained(0, 0), "is in our own group, which began outside our namespace");
+        assert!(contained(10, 10), "has a session of its own");
     }
 
     #[test]
