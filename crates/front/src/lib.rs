@@ -15,6 +15,7 @@ pub mod fuzz;
 mod h1;
 mod handle;
 mod host;
+mod hosts;
 mod limits;
 mod listen;
 pub mod message;
@@ -37,6 +38,7 @@ mod trust;
 
 pub use access_log::{AccessLog, Format, Sink};
 pub use front::{Front, Options};
+pub use hosts::HostMap;
 pub use limits::Limits;
 pub use listen::{Address, Listener};
 pub use table::{AppRoute, Mount, NamedFiles, Site, Table};
