@@ -9,6 +9,7 @@ mod answer;
 mod clock;
 mod environ;
 pub mod files;
+mod flow;
 mod front;
 #[doc(hidden)]
 pub mod fuzz;
@@ -37,6 +38,7 @@ mod thread;
 mod trust;
 
 pub use access_log::{AccessLog, Format, Sink};
+pub use flow::Flow;
 pub use front::{Front, Options};
 pub use hosts::HostMap;
 pub use limits::Limits;
