@@ -9,12 +9,14 @@ mod answer;
 mod clock;
 mod environ;
 pub mod files;
+mod flow;
 mod front;
 #[doc(hidden)]
 pub mod fuzz;
 mod h1;
 mod handle;
 mod host;
+mod hosts;
 mod limits;
 mod listen;
 pub mod message;
@@ -36,7 +38,9 @@ mod thread;
 mod trust;
 
 pub use access_log::{AccessLog, Format, Sink};
+pub use flow::Flow;
 pub use front::{Front, Options};
+pub use hosts::HostMap;
 pub use limits::Limits;
 pub use listen::{Address, Listener};
 pub use table::{AppRoute, Mount, NamedFiles, Site, Table};
