@@ -16,6 +16,7 @@ use crate::addresses::Addresses;
 use crate::limits::Limits;
 use crate::listen::{Accepted, Listener};
 use crate::table::Table;
+use crate::tls::{Certificates, Challenges, Tls};
 use crate::tally::Tally;
 use crate::thread::{self, Command, Thread};
 use crate::trust::TrustedProxies;
@@ -36,6 +37,7 @@ pub struct Options {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
+    pub(crate) tls: Tls,
     pub(crate) limits: Limits,
     pub(crate) trusted: TrustedProxies,
     pub(crate) log: Option<AccessLog>,
@@ -105,6 +107,7 @@ impl Front {
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let shared = Arc::new(Shared {
             table: ArcSwap::from_pointee(Table::default()),
+            tls: Tls::new().map_err(io::Error::other)?,
             limits: options.limits,
             trusted: options.trusted,
             log: options.log,
@@ -180,6 +183,22 @@ impl Front {
     #[must_use]
     pub fn table(&self) -> Arc<Table> {
         self.shared.table.load_full()
+    }
+
+    /// Lets handshakes that begin from now on find other certificates. Without any, they are refused.
+    pub fn set_certificates(&self, certificates: Certificates) {
+        self.shared.tls.set_certificates(certificates);
+    }
+
+    /// The certificates that handshakes find now.
+    #[must_use]
+    pub fn certificates(&self) -> Arc<Certificates> {
+        self.shared.tls.certificates()
+    }
+
+    /// What certificate authorities find from now on.
+    pub fn set_challenges(&self, challenges: Challenges) {
+        self.shared.tls.set_challenges(challenges);
     }
 
     /// Leaves new connections in the backlog of the listeners, and lets go of these.

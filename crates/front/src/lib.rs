@@ -1,6 +1,6 @@
 //! The front: what reads network bytes. Given listeners and a table of sites; starts no process.
 //!
-//! The way of a request: `listen` → `h1` (parse, framing) → `policy` → `route` → `handle` (files or
+//! The way of a request: `listen` → `tls` → `h1` (parse, framing) → `policy` → `route` → `handle` (files or
 //! app) → `respond` (our own answers) → `h1` (write) → `access_log`.
 
 mod access_log;
@@ -35,6 +35,7 @@ mod table;
 mod tally;
 mod target;
 mod thread;
+mod tls;
 mod trust;
 
 pub use access_log::{AccessLog, Format, Sink};
@@ -44,4 +45,5 @@ pub use hosts::HostMap;
 pub use limits::Limits;
 pub use listen::{Address, Listener};
 pub use table::{AppRoute, Mount, NamedFiles, Site, Table};
+pub use tls::{Certificate, CertificateError, Certificates, Challenges};
 pub use trust::{TrustError, TrustedProxies};

@@ -1,11 +1,12 @@
-//! One connection's socket, TCP or Unix: reads, writes and sends files without a copy.
+//! One connection's socket, TCP or Unix, plain or TLS: reads, writes and sends files, without a copy where it
+//! is plain.
 //!
 //! Deadlines are not timers here. A socket carries the moment at which its peer was too slow, and
 //! the thread's sweeper (`thread`) looks at all of them a few times a second. When it is passed, the
 //! sweeper shuts the socket down, and the read or write that waits wakes up by that. So a deadline
 //! costs a store, and ten thousand idle connections cost no timer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -20,9 +21,20 @@ use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 
 use crate::limits::Limits;
 use crate::sys;
+use crate::tls::Protocol;
+use crate::tls::session::{AHEAD, Session};
 
 /// Most bytes of one `sendfile`, so that one fast reader does not hold the thread.
 const FILE_CHUNK: u64 = 1024 * 1024;
+/// Of a file over TLS, to a peer that had to be waited for: a record. Thousands of slow readers shall not
+/// hold more each.
+const SLOW_CHUNK: u64 = 16 * 1024;
+/// Who takes longer for one chunk is slow.
+const SLOW: Duration = Duration::from_millis(20);
+/// Bytes of a handshake that are read at once.
+const HANDSHAKE_READ: usize = 4096;
+/// Reads in a row that bring no plain text before others have their turn.
+const FRUITLESS: usize = 16;
 
 /// What the connection is doing, as far as drains and deadlines care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,16 +50,19 @@ pub(crate) enum Phase {
 #[derive(Debug)]
 pub(crate) struct Socket {
     fd: AsyncFd<OwnedFd>,
+    /// Never borrowed across a wait.
+    tls: Option<Box<RefCell<Session>>>,
     deadline: Cell<Option<Instant>>,
     expired: Cell<bool>,
     phase: Cell<Phase>,
 }
 
 impl Socket {
-    /// Takes a socket that does not block.
-    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+    /// Takes a socket that does not block; with a session, [`Socket::handshake`] comes first.
+    pub(crate) fn new(fd: OwnedFd, tls: Option<Session>) -> io::Result<Self> {
         Ok(Self {
             fd: sys::watch(fd, Interest::READABLE | Interest::WRITABLE)?,
+            tls: tls.map(|session| Box::new(RefCell::new(session))),
             deadline: Cell::new(None),
             expired: Cell::new(false),
             phase: Cell::new(Phase::Fresh),
@@ -97,7 +112,17 @@ impl Socket {
 
     /// Tells the peer that nothing more comes.
     pub(crate) fn stop_writing(&self) {
+        self.close();
         self.shutdown(Shutdown::Write);
+    }
+
+    /// The last thing that is done with a connection: over TLS, an end that nobody else could have made.
+    pub(crate) fn close(&self) {
+        if let Some(session) = &self.tls {
+            let mut session = session.borrow_mut();
+            session.close();
+            self.send_now(&mut session);
+        }
     }
 
     /// Ends both directions.
@@ -107,6 +132,9 @@ impl Socket {
 
     /// Ends the connection so that the peer sees an error and not an end.
     pub(crate) fn reset(&self) {
+        if let Some(session) = &self.tls {
+            session.borrow_mut().abandon();
+        }
         let _ = rustix::net::sockopt::set_socket_linger(self.fd.get_ref(), Some(Duration::ZERO));
     }
 
@@ -127,8 +155,48 @@ impl Socket {
         matches!(rustix::event::poll(&mut polled, Some(&now)), Ok(0))
     }
 
+    /// Agrees with the peer on keys and protocol; nothing to do on a plain socket. Bounded by the deadline
+    /// that is set.
+    ///
+    /// # Errors
+    /// When the peer leaves, is too slow, or will not agree.
+    pub(crate) async fn handshake(&self, pace: &mut Pace) -> io::Result<()> {
+        let Some(session) = &self.tls else {
+            return Ok(());
+        };
+        let deadline = self.deadline();
+        loop {
+            self.send_all(session, pace).await?;
+            if !session.borrow().is_handshaking() {
+                return Ok(());
+            }
+            self.set_deadline(deadline);
+            self.fd.readable().await?.retain_ready();
+            match self.read_tls(session, &mut Vec::new(), HANDSHAKE_READ) {
+                Some(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Some(Err(error)) => return Err(error),
+                Some(Ok(_)) | None => {}
+            }
+        }
+    }
+
+    /// What the handshake agreed on.
+    pub(crate) fn protocol(&self) -> Protocol {
+        let session = self.tls.as_ref();
+        session.map_or(Protocol::Http1, |session| session.borrow().protocol())
+    }
+
+    /// The name that the peer asked for in the handshake, in lower case.
+    pub(crate) fn server_name(&self) -> Option<Box<str>> {
+        let session = self.tls.as_ref()?.borrow();
+        session.server_name().map(Box::from)
+    }
+
     /// Waits until there is something to read: bytes, the end, or an error.
     pub(crate) async fn readable(&self) -> io::Result<()> {
+        if self.tls.as_ref().is_some_and(|tls| tls.borrow().waiting) {
+            return Ok(());
+        }
         self.fd
             .readable()
             .await
@@ -138,6 +206,13 @@ impl Socket {
     /// Appends what has arrived, at most the buffer's spare capacity, which must not be 0: the count,
     /// 0 at the end. `None`: nothing has; wait until it is [`Socket::readable`].
     pub(crate) fn try_read(&self, buffer: &mut Vec<u8>) -> Option<io::Result<usize>> {
+        if let Some(session) = &self.tls {
+            let taken = session.borrow_mut().take(buffer);
+            let room = buffer.capacity() - buffer.len();
+            return taken
+                .map(Ok)
+                .or_else(|| self.read_tls(session, buffer, room));
+        }
         loop {
             let mut guard = self.ready_now()?;
             let room = buffer.capacity() - buffer.len();
@@ -154,6 +229,114 @@ impl Socket {
                 Err(error) => return Some(Err(error.into())),
             }
         }
+    }
+
+    /// [`Socket::try_read`] where everything that was decrypted is taken.
+    fn read_tls(
+        &self,
+        session: &RefCell<Session>,
+        buffer: &mut Vec<u8>,
+        room: usize,
+    ) -> Option<io::Result<usize>> {
+        let mut session = session.borrow_mut();
+        let before = buffer.len();
+        for _ in 0..FRUITLESS {
+            let mut guard = self.ready_now()?;
+            match session.read(self.fd.get_ref().as_fd(), room) {
+                Ok(arrived) if arrived.bytes == 0 => return Some(Ok(0)),
+                Ok(arrived) => {
+                    if arrived.all {
+                        guard.clear_ready();
+                    }
+                    let decrypted = session.decrypt(arrived.bytes, buffer);
+                    // Mostly nothing: tickets, an alert, the answer to a change of keys.
+                    self.send_now(&mut session);
+                    match (decrypted, buffer.len() - before) {
+                        (Err(error), _) => return Some(Err(error)),
+                        (Ok(()), 0) if session.is_handshaking() => return None,
+                        (Ok(()), 0) if session.waiting => return session.take(buffer).map(Ok),
+                        (Ok(()), 0) => {}
+                        (Ok(()), count) => return Some(Ok(count)),
+                    }
+                }
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Some(Err(error.into())),
+            }
+        }
+        None
+    }
+
+    /// Sends what the socket takes at once; what is left goes with the next write.
+    fn send_now(&self, session: &mut Session) {
+        while session.has_more_to_send() && session.send(self.fd.get_ref().as_fd()).is_ok() {}
+    }
+
+    async fn send_all(&self, session: &RefCell<Session>, pace: &mut Pace) -> io::Result<()> {
+        while session.borrow().has_more_to_send() {
+            self.write_with(pace, |fd| session.borrow_mut().send(fd))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what was encrypted from `plain` bytes, and counts those and not what became of them.
+    async fn send_encrypted(
+        &self,
+        session: &RefCell<Session>,
+        plain: usize,
+        pace: &mut Pace,
+    ) -> io::Result<()> {
+        let before = pace.moved;
+        self.send_all(session, pace).await?;
+        pace.moved = before + plain as u64;
+        Ok(())
+    }
+
+    async fn write_tls(
+        &self,
+        session: &RefCell<Session>,
+        (mut first, mut second): (&[u8], &[u8]),
+        pace: &mut Pace,
+    ) -> io::Result<()> {
+        while !first.is_empty() || !second.is_empty() {
+            let count = session.borrow_mut().encrypt(first, second)?;
+            let of_first = count.min(first.len());
+            first = &first[of_first..];
+            second = &second[count - of_first..];
+            self.send_encrypted(session, count, pace).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_file_tls(
+        &self,
+        session: &RefCell<Session>,
+        (file, mut offset, mut len): (BorrowedFd<'_>, u64, u64),
+        pace: &mut Pace,
+    ) -> io::Result<()> {
+        let (mut chunk, mut since_yield) = (AHEAD as u64, 0);
+        while len > 0 {
+            let most = len.min(chunk);
+            let count = session.borrow_mut().encrypt_file(file, offset, most)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let waited = pace.waited;
+            self.send_encrypted(session, count, pace).await?;
+            chunk = match pace.waited > waited + SLOW {
+                true => SLOW_CHUNK,
+                false => AHEAD as u64,
+            };
+            offset += count as u64;
+            len -= count as u64;
+            since_yield += count as u64;
+            if since_yield >= FILE_CHUNK && len > 0 {
+                since_yield = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
     }
 
     /// What the reactor says of reading, without waiting for it. (Not `poll_read_ready`: that says
@@ -174,6 +357,9 @@ impl Socket {
         second: &[u8],
         pace: &mut Pace,
     ) -> io::Result<()> {
+        if let Some(session) = &self.tls {
+            return self.write_tls(session, (first, second), pace).await;
+        }
         let (mut first, mut second) = (first, second);
         while !first.is_empty() || !second.is_empty() {
             let slices = [IoSlice::new(first), IoSlice::new(second)];
@@ -201,6 +387,15 @@ impl Socket {
         mut bytes: &[u8],
         pace: &mut Pace,
     ) -> io::Result<()> {
+        if let Some(session) = &self.tls {
+            // Sent with the file's first records.
+            while !bytes.is_empty() {
+                let count = session.borrow_mut().encrypt(bytes, b"")?;
+                pace.moved += count as u64;
+                bytes = &bytes[count..];
+            }
+            return Ok(());
+        }
         while !bytes.is_empty() {
             let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
             let count = self
@@ -222,6 +417,10 @@ impl Socket {
         mut len: u64,
         pace: &mut Pace,
     ) -> io::Result<()> {
+        if let Some(session) = &self.tls {
+            let piece = (file, offset, len);
+            return self.send_file_tls(session, piece, pace).await;
+        }
         while len > 0 {
             let chunk = len.min(FILE_CHUNK) as usize;
             let count = self

@@ -1,6 +1,8 @@
 //! One thread of the front: its own runtime, its connections, and what they share without locks.
 
 use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -17,10 +19,12 @@ use crate::front::Shared;
 use crate::h1;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
-use crate::request::Request;
+use crate::request::{Ends, Request, Scheme};
 use crate::request_id::IdSource;
-use crate::socket::{Phase, Socket};
+use crate::socket::{Pace, Phase, Socket};
 use crate::sys;
+use crate::tls::Protocol;
+use crate::tls::session::{Bench, Session};
 
 /// How often the sweeper looks at the deadlines, while there are connections.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -59,6 +63,7 @@ pub(crate) struct Thread {
     went: Notify,
     buffers: RefCell<Vec<Vec<u8>>>,
     requests: RefCell<Vec<Request>>,
+    bench: Bench,
 }
 
 impl Thread {
@@ -74,6 +79,7 @@ impl Thread {
             went: Notify::new(),
             buffers: RefCell::default(),
             requests: RefCell::default(),
+            bench: Bench::default(),
         }
     }
 
@@ -126,7 +132,8 @@ impl Thread {
 
     /// Starts to serve a connection.
     pub(crate) fn serve(self: &Rc<Self>, accepted: Accepted) {
-        let socket = match Socket::new(accepted.fd) {
+        let Accepted { fd, ends, guest } = accepted;
+        let socket = match self.socket(fd, ends.scheme) {
             Ok(socket) => Rc::new(socket),
             Err(error) => {
                 tracing::error!(%error, "a connection cannot be watched");
@@ -137,14 +144,21 @@ impl Thread {
         let seat = Seat {
             thread: Rc::clone(self),
             key: self.sockets.borrow_mut().insert(Rc::clone(&socket)),
-            _guest: accepted.guest,
+            _guest: guest,
         };
-        let ends = accepted.ends;
         self.came.notify_one();
-        tokio::task::spawn_local(async move {
-            let thread = &seat.thread;
-            h1::conn::serve(thread, &socket, &ends).await;
-        });
+        tokio::task::spawn_local(async move { connection(&seat.thread, &socket, ends).await });
+    }
+
+    fn socket(&self, fd: OwnedFd, scheme: Scheme) -> io::Result<Socket> {
+        let session = match scheme {
+            Scheme::Http => None,
+            Scheme::Https => {
+                let session = Session::new(&self.shared.tls, &self.bench);
+                Some(session.map_err(io::Error::other)?)
+            }
+        };
+        Socket::new(fd, session)
     }
 
     /// Ends connections whose peer was too slow.
@@ -196,6 +210,25 @@ impl Thread {
         // The receiver may have given up.
         let _ = done.send(());
     }
+}
+
+/// A connection from its first byte to its last.
+async fn connection(thread: &Thread, socket: &Socket, mut ends: Ends) {
+    if ends.scheme == Scheme::Https {
+        socket.set_deadline(Some(Instant::now() + thread.first_wait()));
+        let mut pace = Pace::new(thread.limits());
+        // Boxed, so that an idle connection is small.
+        if let Err(error) = Box::pin(socket.handshake(&mut pace)).await {
+            // A stranger's doing, and there are many strangers.
+            return tracing::debug!(%error, peer = ?ends.peer, "no TLS connection came about");
+        }
+        ends.server_name = socket.server_name();
+    }
+    match socket.protocol() {
+        Protocol::Http1 => h1::conn::serve(thread, socket, &ends).await,
+        Protocol::Acme => {}
+    }
+    socket.close();
 }
 
 /// A connection's place among the thread's. Dropped with the connection's task, also when that panics.

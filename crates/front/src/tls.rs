@@ -1,0 +1,124 @@
+//! TLS: what all connections share. `store` knows which certificate goes with which name, `challenges`
+//! what certificate authorities ask for, `session` is one connection's part.
+//!
+//! One configuration serves all sites, so that the certificates can change without touching it. Tickets are
+//! encrypted with keys that rotate by themselves, and hold the name for which they were given: a session that
+//! began with one site's name is never resumed under another (RFC 6066, 3; rustls compares the names).
+
+mod challenges;
+pub(crate) mod session;
+mod store;
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use rustls::crypto::aws_lc_rs;
+use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
+use rustls::sign::CertifiedKey;
+
+pub use challenges::Challenges;
+pub use store::{Certificate, CertificateError, Certificates};
+
+/// Spoken after a handshake that was a certificate authority's question (RFC 8737).
+const ACME: &[u8] = b"acme-tls/1";
+
+/// What a handshake agreed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Protocol {
+    Http1,
+    /// Nothing is spoken: the handshake itself was the question.
+    Acme,
+}
+
+/// Which protocols are offered, the most wanted first. HTTP/2 belongs in front.
+const PROTOCOLS: [(&[u8], Protocol); 2] =
+    [(b"http/1.1", Protocol::Http1), (ACME, Protocol::Acme)];
+
+impl Protocol {
+    /// A client that names no protocol means HTTP/1.1.
+    pub(crate) fn of(negotiated: Option<&[u8]>) -> Self {
+        let known = PROTOCOLS.iter().find(|(name, _)| Some(*name) == negotiated);
+        known.map_or(Self::Http1, |(_, protocol)| *protocol)
+    }
+}
+
+/// What all connections share.
+#[derive(Debug)]
+pub(crate) struct Tls {
+    pub(crate) config: Arc<ServerConfig>,
+    names: Arc<Names>,
+}
+
+/// What may change while connections come.
+#[derive(Debug, Default)]
+struct Names {
+    certificates: ArcSwap<Certificates>,
+    challenges: ArcSwap<Challenges>,
+}
+
+impl Tls {
+    pub(crate) fn new() -> Result<Self, rustls::Error> {
+        let names = Arc::<Names>::default();
+        let provider = Arc::new(aws_lc_rs::default_provider());
+        let mut config = ServerConfig::builder_with_provider(provider)
+            .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(&names) as Arc<dyn ResolvesServerCert>);
+        config.alpn_protocols = PROTOCOLS.iter().map(|(name, _)| name.to_vec()).collect();
+        // Tickets alone: nothing is kept here for clients that may never come back.
+        config.session_storage = Arc::new(NoServerSessionStorage {});
+        config.ticketer = aws_lc_rs::Ticketer::new()?;
+        Ok(Self {
+            config: Arc::new(config),
+            names,
+        })
+    }
+
+    pub(crate) fn set_certificates(&self, certificates: Certificates) {
+        self.names.certificates.store(Arc::new(certificates));
+    }
+
+    pub(crate) fn certificates(&self) -> Arc<Certificates> {
+        self.names.certificates.load_full()
+    }
+
+    pub(crate) fn set_challenges(&self, challenges: Challenges) {
+        self.names.challenges.store(Arc::new(challenges));
+    }
+
+    /// Whether a handshake with this name would be answered with a certificate of that name.
+    pub(crate) fn knows(&self, host: &[u8]) -> bool {
+        self.names.certificates.load().has(host)
+    }
+
+    /// What a certificate authority shall find at a path.
+    pub(crate) fn challenge(&self, path: &[u8]) -> Option<bytes::Bytes> {
+        challenges::token(path).and_then(|token| self.names.challenges.load().answer(token))
+    }
+}
+
+impl ResolvesServerCert for Names {
+    fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
+        let name = hello.server_name();
+        // A certificate authority asks for this protocol and no other.
+        let asks = hello
+            .alpn()
+            .is_some_and(|mut names| names.next() == Some(ACME) && names.next().is_none());
+        if asks {
+            return self.challenges.load().certificate(name?);
+        }
+        self.certificates.load().find(name.map(str::as_bytes))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_that_names_no_protocol_means_http_1() {
+        assert_eq!(Protocol::of(None), Protocol::Http1);
+        assert_eq!(Protocol::of(Some(b"http/1.1")), Protocol::Http1);
+        assert_eq!(Protocol::of(Some(ACME)), Protocol::Acme);
+    }
+}
