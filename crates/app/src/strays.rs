@@ -129,8 +129,14 @@ mod tests {
         assert!(stray(7, 1), "is in a worker's group");
         assert!(stray(10, 10), "has a session of its own");
         let contained = |group, session| stat(group, session).is_stray(&stat(0, 0));
-        assert!(!contained(10, 0), "leads a group in our session, which began outside our namespace");
-        assert!(!contained(0, 0), "is in our own group, which began outside our namespace");
+        assert!(
+            !contained(10, 0),
+            "leads a group in our session, which began outside our namespace"
+        );
+        assert!(
+            !contained(0, 0),
+            "is in our own group, which began outside our namespace"
+        );
         assert!(contained(10, 10), "has a session of its own");
     }
 

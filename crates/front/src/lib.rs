@@ -1,6 +1,6 @@
 //! The front: what reads network bytes. Given listeners and a table of sites; starts no process.
 //!
-//! The way of a request: `listen` → `h1` (parse, framing) → `policy` → `route` → `handle` (files or
+//! The way of a request: `listen` → `h1` (parse, framing) → `policy` → `exchange` → `route` → `handle` (files or
 //! app) → `respond` (our own answers) → `h1` (write) → `access_log`.
 
 mod access_log;
@@ -8,12 +8,14 @@ mod addresses;
 mod answer;
 mod clock;
 mod environ;
+mod exchange;
 pub mod files;
 mod front;
 #[doc(hidden)]
 pub mod fuzz;
 mod h1;
 mod handle;
+mod head;
 mod host;
 mod limits;
 mod listen;

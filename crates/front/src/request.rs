@@ -15,6 +15,8 @@ pub(crate) enum Version {
     Http10,
     #[default]
     Http11,
+    #[allow(dead_code, reason = "nothing speaks it yet")]
+    Http2,
 }
 
 impl Version {
@@ -24,6 +26,7 @@ impl Version {
         match self {
             Self::Http10 => "HTTP/1.0",
             Self::Http11 => "HTTP/1.1",
+            Self::Http2 => "HTTP/2.0",
         }
     }
 }

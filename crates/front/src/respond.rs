@@ -5,10 +5,11 @@ use hotclub_app::{CallError, SpoolError};
 use rustix::io::Errno;
 
 use crate::answer::AnswerError;
-use crate::h1::{BodyError, HeadError};
+use crate::head::HeadError;
 use crate::message::{Body, Response};
 use crate::named_file::NamedFileError;
 use crate::request_id::RequestId;
+use crate::spool::BodyError;
 use crate::target::TargetError;
 
 /// Seconds after which a client may try again.
