@@ -5,6 +5,7 @@ use bytes::Bytes;
 use hotclub_app::Answer;
 use hotclub_wire::HeadFields;
 
+use crate::flow::Flow;
 use crate::message::{Body, Fields, Response};
 use crate::policy;
 
@@ -33,7 +34,7 @@ pub(crate) fn response(answer: Answer) -> Result<Response, AnswerError> {
         status: answer.status,
         reason,
         fields,
-        body: Body::App(answer.body),
+        body: Body::Flow(Flow::App(answer.body)),
     })
 }
 

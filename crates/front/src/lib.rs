@@ -10,6 +10,7 @@ mod clock;
 mod environ;
 mod exchange;
 pub mod files;
+mod flow;
 mod front;
 #[doc(hidden)]
 pub mod fuzz;
@@ -17,6 +18,7 @@ mod h1;
 mod handle;
 mod head;
 mod host;
+mod hosts;
 mod limits;
 mod listen;
 pub mod message;
@@ -38,7 +40,9 @@ mod thread;
 mod trust;
 
 pub use access_log::{AccessLog, Format, Sink};
+pub use flow::Flow;
 pub use front::{Front, Options};
+pub use hosts::HostMap;
 pub use limits::Limits;
 pub use listen::{Address, Listener};
 pub use table::{AppRoute, Mount, NamedFiles, Site, Table};

@@ -7,7 +7,8 @@ use std::fs::File;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use hotclub_app::AnswerBody;
+
+use crate::flow::Flow;
 
 /// Field lines in the order they came, names in any case.
 #[derive(Clone, Debug, Default)]
@@ -132,8 +133,8 @@ pub enum Body {
     },
     /// A sequence of the above (multipart/byteranges).
     Parts(Vec<Piece>),
-    /// What an app makes, as it makes it.
-    App(AnswerBody),
+    /// What an app or an upstream makes, as it makes it.
+    Flow(Flow),
 }
 
 impl Response {

@@ -5,12 +5,13 @@
 //! nothing of ranges itself. One range is answered; of several, the whole file is (RFC 9110, 14.2).
 
 use crate::files::range::{Stretches, stretches};
+use crate::flow::Flow;
 use crate::message::{Body, Fields, Response};
 use crate::request::Request;
 
 /// Offers ranges, and answers one if it was asked for.
 pub(crate) fn take_range(request: &Request, response: &mut Response) {
-    let Body::App(body) = &mut response.body else {
+    let Body::Flow(Flow::App(body)) = &mut response.body else {
         return;
     };
     if response.status != 200 || request.method != b"GET" {

@@ -1,6 +1,5 @@
 //! The sites, by host: immutable, behind one pointer, loaded once a request.
 
-use std::collections::HashMap;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::Arc;
@@ -8,14 +7,12 @@ use std::sync::Arc;
 use hotclub_app::Lane;
 
 use crate::files::FileMount;
-
-/// Longest name of DNS; longer hosts belong to no site.
-const HOST_MAX: usize = 255;
+use crate::hosts::HostMap;
 
 /// All sites of a front.
 #[derive(Debug, Default)]
 pub struct Table {
-    by_host: HashMap<Box<[u8]>, Arc<Site>>,
+    by_host: HostMap<Arc<Site>>,
     fallback: Option<Arc<Site>>,
 }
 
@@ -23,7 +20,7 @@ pub struct Table {
 #[derive(Debug)]
 pub struct Site {
     pub name: String,
-    /// In lower case, without port and final dot.
+    /// Names, and `*.` with a name: see [`HostMap`].
     pub hosts: Vec<String>,
     mounts: Vec<Mount>,
     pub app: Option<AppRoute>,
@@ -60,14 +57,12 @@ impl Table {
     /// `fallback` answers for every host that is no other site's.
     #[must_use]
     pub fn new(sites: impl IntoIterator<Item = Arc<Site>>, fallback: Option<Arc<Site>>) -> Self {
-        let by_host = sites
-            .into_iter()
-            .flat_map(|site| {
-                let host = |host: &String| normal(host.as_bytes());
-                let hosts: Vec<_> = site.hosts.iter().map(host).collect();
-                hosts.into_iter().map(move |host| (host, Arc::clone(&site)))
-            })
-            .collect();
+        let mut by_host = HostMap::default();
+        for site in sites {
+            for host in &site.hosts {
+                by_host.insert(host, Arc::clone(&site));
+            }
+        }
         Self { by_host, fallback }
     }
 
@@ -82,18 +77,8 @@ impl Table {
         if self.by_host.is_empty() {
             return None;
         }
-        let host = host?;
-        let mut lower = [0; HOST_MAX];
-        let lower = lower.get_mut(..host.len())?;
-        lower.copy_from_slice(host);
-        lower.make_ascii_lowercase();
-        self.by_host.get(lower.strip_suffix(b".").unwrap_or(lower))
+        self.by_host.get(host?)
     }
-}
-
-fn normal(host: &[u8]) -> Box<[u8]> {
-    let lower = host.to_ascii_lowercase();
-    lower.strip_suffix(b".").unwrap_or(&lower).into()
 }
 
 impl Site {

@@ -132,7 +132,7 @@ fn content(body: &Body) -> Vec<u8> {
                 Piece::File { file, offset, len } => stretch(file, *offset, *len),
             })
             .collect(),
-        Body::App(_) => panic!("no app here"),
+        Body::Flow(_) => panic!("no app here"),
     }
 }
 

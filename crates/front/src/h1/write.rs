@@ -3,9 +3,10 @@
 use std::io::{self, Write as _};
 use std::os::fd::{AsFd, BorrowedFd};
 
-use hotclub_app::{AnswerBody, Part};
+use hotclub_app::Part;
 
 use crate::environ::Decimal;
+use crate::flow::Flow;
 use crate::h1::input::Input;
 use crate::message::{Body, Piece, Response};
 use crate::request::Version;
@@ -118,7 +119,7 @@ impl<'a> Writer<'a> {
         );
     }
 
-    /// `false`: the app's answer broke off.
+    /// `false`: the answer broke off.
     async fn body(&mut self, body: Body, transfer: Transfer) -> io::Result<bool> {
         match body {
             Body::Empty | Body::Bodiless => self.flush().await?,
@@ -138,12 +139,12 @@ impl<'a> Writer<'a> {
                 }
                 self.flush().await?;
             }
-            Body::App(body) => return self.app(body, transfer).await,
+            Body::Flow(flow) => return self.flow(flow, transfer).await,
         }
         Ok(true)
     }
 
-    async fn app(&mut self, mut body: AnswerBody, transfer: Transfer) -> io::Result<bool> {
+    async fn flow(&mut self, mut flow: Flow, transfer: Transfer) -> io::Result<bool> {
         let mut left = match transfer {
             Transfer::Length(length) => length,
             _ => u64::MAX,
@@ -151,7 +152,7 @@ impl<'a> Writer<'a> {
         while left > 0 {
             let part = tokio::select! {
                 biased;
-                part = body.next() => part,
+                part = flow.next() => part,
                 // Nothing more is here yet: what is written so far need not wait for it.
                 () = std::future::ready(()), if !self.out.is_empty() => {
                     self.flush().await?;
@@ -171,10 +172,10 @@ impl<'a> Writer<'a> {
             self.out.extend_from_slice(b"0\r\n\r\n");
         }
         self.flush().await?;
-        if left == 0 && body.known_len().is_none() {
+        if left == 0 && flow.known_len().is_none() {
             // The client has all that was announced; what the app does behind its last byte is
             // still its to do, and not the client's to wait for.
-            tokio::task::spawn_local(async move { while let Some(Ok(_)) = body.next().await {} });
+            tokio::task::spawn_local(async move { while let Some(Ok(_)) = flow.next().await {} });
         }
         Ok(left == 0 || !matches!(transfer, Transfer::Length(_)))
     }
@@ -252,7 +253,7 @@ fn is_bodiless(status: u16) -> bool {
 fn transfer(response: &Response, terms: Terms) -> Transfer {
     match &response.body {
         // An app's own length on 304 and HEAD tells of the body that GET would have.
-        Body::App(body) => match (declared(response), body.known_len()) {
+        Body::Flow(flow) => match (declared(response), flow.known_len()) {
             _ if response.status == 204 => Transfer::None,
             (Some(length), _) => Transfer::Length(length),
             (None, Some(0)) if terms.is_head => Transfer::None,
