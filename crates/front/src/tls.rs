@@ -17,6 +17,7 @@ use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, Se
 use rustls::sign::CertifiedKey;
 
 pub use challenges::Challenges;
+pub(crate) use challenges::is_below as is_challenge;
 pub use store::{Certificate, CertificateError, Certificates};
 
 /// Spoken after a handshake that was a certificate authority's question (RFC 8737).
