@@ -9,6 +9,7 @@ use std::path::Path;
 pub mod defaults;
 pub mod env_file;
 mod fault;
+mod https;
 mod listen;
 mod load;
 mod model;
@@ -20,6 +21,9 @@ mod unsupported;
 mod value;
 
 pub use fault::{Fault, Faults, Severity};
+pub use https::{
+    Acme, CertificateSource, ChallengeKind, ExternalAccount, HmacSource, Https,
+};
 pub use listen::ListenError;
 pub use load::load;
 pub use model::{

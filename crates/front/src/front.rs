@@ -16,7 +16,7 @@ use crate::addresses::Addresses;
 use crate::limits::Limits;
 use crate::listen::{Accepted, Listener};
 use crate::table::Table;
-use crate::tls::{Certificates, Challenges, Tls};
+use crate::tls::{Keyring, Tls};
 use crate::tally::Tally;
 use crate::thread::{self, Command, Thread};
 use crate::trust::TrustedProxies;
@@ -185,20 +185,10 @@ impl Front {
         self.shared.table.load_full()
     }
 
-    /// Lets handshakes that begin from now on find other certificates. Without any, they are refused.
-    pub fn set_certificates(&self, certificates: Certificates) {
-        self.shared.tls.set_certificates(certificates);
-    }
-
-    /// The certificates that handshakes find now.
+    /// Where certificates are put, for whoever gets them.
     #[must_use]
-    pub fn certificates(&self) -> Arc<Certificates> {
-        self.shared.tls.certificates()
-    }
-
-    /// What certificate authorities find from now on.
-    pub fn set_challenges(&self, challenges: Challenges) {
-        self.shared.tls.set_challenges(challenges);
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.shared.tls.keyring)
     }
 
     /// Leaves new connections in the backlog of the listeners, and lets go of these.

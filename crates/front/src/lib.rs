@@ -53,5 +53,5 @@ pub use mount::Mount;
 pub use redirect::Redirect;
 pub use secure::Https;
 pub use table::{AppRoute, Found, NamedFiles, Site, Table};
-pub use tls::{Certificate, CertificateError, Certificates, Challenges};
+pub use tls::{Certificate, CertificateError, Certificates, Challenges, Keyring};
 pub use trust::{TrustError, TrustedProxies};

@@ -47,58 +47,64 @@ impl Protocol {
 #[derive(Debug)]
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
-    names: Arc<Names>,
+    pub(crate) keyring: Arc<Keyring>,
 }
 
-/// What may change while connections come.
+/// What may change while connections come: certificates, and what their authorities ask for.
 #[derive(Debug, Default)]
-struct Names {
+pub struct Keyring {
     certificates: ArcSwap<Certificates>,
     challenges: ArcSwap<Challenges>,
 }
 
+impl Keyring {
+    /// Lets handshakes that begin from now on find these certificates. Without any, they are refused.
+    pub fn set_certificates(&self, certificates: Certificates) {
+        self.certificates.store(Arc::new(certificates));
+    }
+
+    /// The certificates that handshakes find now.
+    #[must_use]
+    pub fn certificates(&self) -> Arc<Certificates> {
+        self.certificates.load_full()
+    }
+
+    /// What certificate authorities find from now on.
+    pub fn set_challenges(&self, challenges: Challenges) {
+        self.challenges.store(Arc::new(challenges));
+    }
+}
+
 impl Tls {
     pub(crate) fn new() -> Result<Self, rustls::Error> {
-        let names = Arc::<Names>::default();
+        let keyring = Arc::<Keyring>::default();
         let provider = Arc::new(aws_lc_rs::default_provider());
         let mut config = ServerConfig::builder_with_provider(provider)
             .with_protocol_versions(&[&rustls::version::TLS13, &rustls::version::TLS12])?
             .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(&names) as Arc<dyn ResolvesServerCert>);
+            .with_cert_resolver(Arc::clone(&keyring) as Arc<dyn ResolvesServerCert>);
         config.alpn_protocols = PROTOCOLS.iter().map(|(name, _)| name.to_vec()).collect();
         // Tickets alone: nothing is kept here for clients that may never come back.
         config.session_storage = Arc::new(NoServerSessionStorage {});
         config.ticketer = aws_lc_rs::Ticketer::new()?;
         Ok(Self {
             config: Arc::new(config),
-            names,
+            keyring,
         })
-    }
-
-    pub(crate) fn set_certificates(&self, certificates: Certificates) {
-        self.names.certificates.store(Arc::new(certificates));
-    }
-
-    pub(crate) fn certificates(&self) -> Arc<Certificates> {
-        self.names.certificates.load_full()
-    }
-
-    pub(crate) fn set_challenges(&self, challenges: Challenges) {
-        self.names.challenges.store(Arc::new(challenges));
     }
 
     /// Whether a handshake with this name would be answered with a certificate of that name.
     pub(crate) fn knows(&self, host: &[u8]) -> bool {
-        self.names.certificates.load().has(host)
+        self.keyring.certificates.load().has(host)
     }
 
     /// What a certificate authority shall find at a path.
     pub(crate) fn challenge(&self, path: &[u8]) -> Option<bytes::Bytes> {
-        challenges::token(path).and_then(|token| self.names.challenges.load().answer(token))
+        challenges::token(path).and_then(|token| self.keyring.challenges.load().answer(token))
     }
 }
 
-impl ResolvesServerCert for Names {
+impl ResolvesServerCert for Keyring {
     fn resolve(&self, hello: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
         let name = hello.server_name();
         // A certificate authority asks for this protocol and no other.

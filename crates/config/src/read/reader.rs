@@ -236,6 +236,11 @@ impl Reader {
         read
     }
 
+    /// Whether the file has this key, whatever its value; only for keys that were asked for.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.spans.contains_key(key)
+    }
+
     /// Ends a section: every key that nobody asked for is unknown.
     pub(super) fn end(&mut self, section: Section<'_>) {
         let unasked = |key: &str| !section.asked.contains(&key);

@@ -3,7 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Reader, Section};
-use super::{app, data, edge};
+use super::{app, data, edge, https};
 use crate::model::Site;
 use crate::name;
 use crate::value::{self, Wrong};
@@ -27,6 +27,7 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.limits = edge::limits(reader, &mut top);
     site.log = edge::log(reader, &mut top);
     site.server = edge::server(reader, &mut top);
+    site.https = https::https(reader, &mut top);
     reader.end(top);
     site
 }
