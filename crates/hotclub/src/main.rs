@@ -4,6 +4,7 @@ mod cli;
 mod console;
 mod descriptors;
 mod house;
+mod https;
 mod inspect;
 mod interpreter;
 mod limits;

@@ -16,6 +16,7 @@ pub(crate) fn load(dir: &Path, console: &Console) -> Result<Site, Failure> {
     let mut missing = Faults::default();
     unsupported(&site)
         .into_iter()
+        .chain(crate::https::faults(&site))
         .for_each(|fault| missing.push(fault));
     if !missing.is_empty() {
         return Err(faults_of(&missing));

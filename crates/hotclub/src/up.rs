@@ -13,6 +13,7 @@ use hotclub_front::{AccessLog, Front};
 use crate::cli::UpArgs;
 use crate::console::{Console, Event, Failure, Serving};
 use crate::house::House;
+use crate::https::{self, Certifier};
 use crate::listeners::Listeners;
 use crate::project::{Project, State};
 use crate::signals::Signals;
@@ -66,6 +67,7 @@ async fn serve(
         listeners,
         mut serving,
         watch,
+        _certifier,
         _state,
     } = prepared;
     house.open(listeners);
@@ -83,6 +85,7 @@ struct Prepared {
     listeners: Listeners,
     serving: Serving,
     watch: Option<Watch>,
+    _certifier: Certifier,
     /// Its lock is held for as long as we run.
     _state: State,
 }
@@ -112,9 +115,11 @@ async fn prepare(
     console.begin("app");
     systemd.status("importing the app");
     let buffers = site::buffers(&project, &state)?;
-    let plan = app::plan(&project, &state, &statics, &buffers)?;
+    let rules = https::rules(&project.site, &listeners);
+    let plan = app::plan(&project, &state, &statics, &buffers, rules)?;
     let log = access_log(&project, args)?;
     let front = Front::start(site::front_options(&project, log, buffers)?)?;
+    let certifier = Certifier::start(&project.site, &listeners, &front.keyring())?;
     let house = House::start(plan, front, systemd).await?;
     console.done(&app::summary(&project, house.generation()));
 
@@ -139,6 +144,7 @@ async fn prepare(
         listeners,
         serving,
         watch,
+        _certifier: certifier,
         _state: state,
     })
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use hotclub_app::{Buffers, Generation, Launch, Policy, Spec};
 use hotclub_django::hosts;
+use hotclub_front::Https;
 
 use super::release::Statics;
 use super::site;
@@ -23,6 +24,7 @@ pub(crate) fn plan(
     state: &State,
     statics: &Statics,
     buffers: &Arc<Buffers>,
+    https: Https,
 ) -> Result<Plan, Failure> {
     let folders = site::folders(project, statics)?;
     let name = project.site.name.clone();
@@ -30,7 +32,9 @@ pub(crate) fn plan(
     Ok(Plan {
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
-        table: Box::new(move |lanes| site::table(&name, &folders, lanes, retry)),
+        table: Box::new(move |lanes| {
+            site::table(&name, &folders, lanes, (retry, https.clone()))
+        }),
         graceful_timeout: project.site.app.graceful_timeout,
         traceback: Some(state.dir.join("log/app.log")),
     })

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hotclub_app::{Buffers, Lane};
 use hotclub_front::files::{FileMount, HashedNames, MountKind, MountOptions, Symlinks};
 use hotclub_front::{
-    AccessLog, AppRoute, Limits, Mount, NamedFiles, Options, Site, Table, TrustedProxies,
+    AccessLog, AppRoute, Https, Limits, Mount, NamedFiles, Options, Site, Table, TrustedProxies,
 };
 
 use super::release::Statics;
@@ -178,7 +178,7 @@ pub(crate) fn table(
     name: &str,
     folders: &[Folder],
     lanes: Vec<Lane>,
-    retry: bool,
+    (retry, https): (bool, Https),
 ) -> Result<Table, Failure> {
     let mut mounts = Vec::with_capacity(folders.len());
     for folder in folders {
@@ -195,6 +195,6 @@ pub(crate) fn table(
         retry,
         named_files: NamedFiles::Serve,
     };
-    let site = Site::new(name, Vec::new(), mounts, Some(app));
+    let site = Site::new(name, Vec::new(), mounts, Some(app)).over_https(https);
     Ok(Table::new([], Some(site.into())))
 }
