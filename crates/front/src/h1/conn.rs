@@ -111,7 +111,8 @@ impl<'a> Connection<'a> {
         let request = &*request;
         let exchange = self.begun(request, started);
         let table = self.thread.shared.table.load_full();
-        let site = table.find(request.host()).map_or("", |site| &site.name);
+        let found = table.find(request.host(), self.ends.local_ip());
+        let site = found.map_or("", |found| &found.site.name);
         let mut visitor = Visitor {
             reader: Reader {
                 thread: self.thread,
@@ -121,7 +122,7 @@ impl<'a> Connection<'a> {
             },
             message: &message,
         };
-        let Outcome::Answer(handled, whole) = exchange.answer(&table, &mut visitor).await else {
+        let Outcome::Answer(handled, whole) = exchange.answer(found, &mut visitor).await else {
             exchange.log_left(site);
             return After::Close;
         };
