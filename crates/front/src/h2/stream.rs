@@ -64,7 +64,8 @@ impl Shared {
             started,
         };
         let table = thread.shared.table.load_full();
-        let site = table.find(request.host()).map_or("", |site| &site.name);
+        let found = table.find(request.host(), self.ends.local_ip());
+        let site = found.map_or("", |found| &found.site.name);
         let mut visitor = Visitor {
             reader: Reader { thread, stream },
             respond,
@@ -74,7 +75,7 @@ impl Shared {
             Err(error) => exchange.own(&error.into()).into(),
             Ok(message) => {
                 visitor.message = message;
-                match exchange.answer(&table, &mut visitor).await {
+                match exchange.answer(found, &mut visitor).await {
                     Outcome::Answer(handled, _) => handled,
                     Outcome::Left => return exchange.log_left(site),
                 }
