@@ -74,6 +74,9 @@ pub const MAX_CONNECTIONS: u32 = 20_000;
 /// behind one address stays far below; a flood does not.
 pub const MAX_CONNECTIONS_PER_ADDRESS: u32 = 500;
 
+/// Requests at once on one connection of HTTP/2. Browsers use as many when they may; RFC 9113 recommends no less.
+pub const MAX_STREAMS: u32 = 100;
+
 /// Memory that one answer may take while its client reads. Nearly all pages fit whole.
 pub const MAX_BUFFERED_PER_CONNECTION: u64 = 256 * 1024;
 
@@ -95,6 +98,9 @@ pub const ACME_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory
 
 /// The same authority for trying things out: nobody believes its certificates, and its limits are wide.
 pub const ACME_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
+/// HTTP/2 without TLS is for proxies that ask for it: browsers do not speak it.
+pub const H2C: bool = false;
 
 /// The name of a site whose folder has none that could be used.
 pub const NAME: &str = "site";

@@ -11,18 +11,19 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown};
-use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::io::{Interest, ReadBuf};
+use tokio::sync::Notify;
 
 use crate::limits::Limits;
 use crate::sys;
 use crate::tls::Protocol;
-use crate::tls::session::{AHEAD, Session};
+use crate::tls::session::{AHEAD, Nothing, Session, Sink};
 
 /// Most bytes of one `sendfile`, so that one fast reader does not hold the thread.
 const FILE_CHUNK: u64 = 1024 * 1024;
@@ -45,7 +46,12 @@ pub(crate) enum Phase {
     Idle,
     /// A request is being read or answered.
     Busy,
+    /// Any number of requests at once (HTTP/2): it says itself when it can end.
+    Shared,
 }
+
+/// The reactor's word that the socket can be read, until it is taken back.
+type Guard<'s> = AsyncFdReadyGuard<'s, OwnedFd>;
 
 #[derive(Debug)]
 pub(crate) struct Socket {
@@ -55,6 +61,7 @@ pub(crate) struct Socket {
     deadline: Cell<Option<Instant>>,
     expired: Cell<bool>,
     phase: Cell<Phase>,
+    dismissed: Notify,
 }
 
 impl Socket {
@@ -66,6 +73,7 @@ impl Socket {
             deadline: Cell::new(None),
             expired: Cell::new(false),
             phase: Cell::new(Phase::Fresh),
+            dismissed: Notify::new(),
         })
     }
 
@@ -172,10 +180,13 @@ impl Socket {
             }
             self.set_deadline(deadline);
             self.fd.readable().await?.retain_ready();
-            match self.read_tls(session, &mut Vec::new(), HANDSHAKE_READ) {
-                Some(Ok(0)) => return Err(io::ErrorKind::UnexpectedEof.into()),
-                Some(Err(error)) => return Err(error),
-                Some(Ok(_)) | None => {}
+            let read = self.read_tls(session, &mut Nothing, HANDSHAKE_READ, || self.ready_now());
+            match read {
+                Poll::Ready(Ok(Some(0))) if session.borrow().is_handshaking() => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(_)) | Poll::Pending => {}
             }
         }
     }
@@ -190,6 +201,100 @@ impl Socket {
     pub(crate) fn server_name(&self) -> Option<Box<str>> {
         let session = self.tls.as_ref()?.borrow();
         session.server_name().map(Box::from)
+    }
+
+    /// Reads what has arrived, at most what `buffer` takes; nothing at the end.
+    pub(crate) fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        if let Some(session) = &self.tls {
+            if session.borrow_mut().take(buffer).is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            let room = buffer.remaining();
+            let ready = || self.fd.poll_read_ready(context);
+            let read = ready!(self.read_tls(session, buffer, room, ready))?;
+            return match read {
+                Some(_) => Poll::Ready(Ok(())),
+                None => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            };
+        }
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(context))?;
+            let room = buffer.remaining();
+            match rustix::io::read(self.fd.get_ref(), buffer.initialize_unfilled()) {
+                Ok(count) => {
+                    if count < room {
+                        guard.clear_ready();
+                    }
+                    buffer.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Writes as much as the kernel takes at once.
+    pub(crate) fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        if let Some(session) = &self.tls {
+            ready!(self.poll_flush(context))?;
+            let mut session = session.borrow_mut();
+            let count = session.encrypt_all(slices)?;
+            self.send_now(&mut session);
+            return Poll::Ready(Ok(count));
+        }
+        loop {
+            let mut guard = ready!(self.fd.poll_write_ready(context))?;
+            match rustix::io::writev(self.fd.get_ref(), slices) {
+                Ok(count) => return Poll::Ready(Ok(count)),
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Whether what was taken by a write may still be here.
+    pub(crate) fn holds_writes(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Sends what [`Socket::poll_write`] has taken and the kernel has not.
+    pub(crate) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(session) = &self.tls else {
+            return Poll::Ready(Ok(()));
+        };
+        while session.borrow().has_more_to_send() {
+            let mut guard = ready!(self.fd.poll_write_ready(context))?;
+            match session.borrow_mut().send(self.fd.get_ref().as_fd()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+        Poll::Ready(Ok(()))
+    }
+
+    /// Waits until the connection is asked to end. For those that cannot see it by themselves.
+    pub(crate) async fn dismissed(&self) {
+        self.dismissed.notified().await;
+    }
+
+    /// Asks the connection to end when its requests are done.
+    pub(crate) fn dismiss(&self) {
+        self.dismissed.notify_one();
     }
 
     /// Waits until there is something to read: bytes, the end, or an error.
@@ -207,14 +312,19 @@ impl Socket {
     /// 0 at the end. `None`: nothing has; wait until it is [`Socket::readable`].
     pub(crate) fn try_read(&self, buffer: &mut Vec<u8>) -> Option<io::Result<usize>> {
         if let Some(session) = &self.tls {
-            let taken = session.borrow_mut().take(buffer);
-            let room = buffer.capacity() - buffer.len();
-            return taken
-                .map(Ok)
-                .or_else(|| self.read_tls(session, buffer, room));
+            if let Some(taken) = session.borrow_mut().take(buffer) {
+                return Some(Ok(taken));
+            }
+            let room = buffer.room();
+            return match self.read_tls(session, buffer, room, || self.ready_now()) {
+                Poll::Ready(outcome) => outcome.transpose(),
+                Poll::Pending => None,
+            };
         }
         loop {
-            let mut guard = self.ready_now()?;
+            let Poll::Ready(Ok(mut guard)) = self.ready_now() else {
+                return None;
+            };
             let room = buffer.capacity() - buffer.len();
             match rustix::io::read(self.fd.get_ref(), rustix::buffer::spare_capacity(buffer)) {
                 Ok(count) => {
@@ -231,40 +341,43 @@ impl Socket {
         }
     }
 
-    /// [`Socket::try_read`] where everything that was decrypted is taken.
-    fn read_tls(
-        &self,
+    /// [`Socket::try_read`] where everything that was decrypted is taken; `ready` asks the reactor.
+    /// `None`: what came had nothing to read in it; others shall have their turn.
+    fn read_tls<'s>(
+        &'s self,
         session: &RefCell<Session>,
-        buffer: &mut Vec<u8>,
+        sink: &mut impl Sink,
         room: usize,
-    ) -> Option<io::Result<usize>> {
+        mut ready: impl FnMut() -> Poll<io::Result<Guard<'s>>>,
+    ) -> Poll<io::Result<Option<usize>>> {
         let mut session = session.borrow_mut();
-        let before = buffer.len();
+        let before = sink.room();
         for _ in 0..FRUITLESS {
-            let mut guard = self.ready_now()?;
+            let mut guard = ready!(ready())?;
             match session.read(self.fd.get_ref().as_fd(), room) {
-                Ok(arrived) if arrived.bytes == 0 => return Some(Ok(0)),
+                Ok(arrived) if arrived.bytes == 0 => return Poll::Ready(Ok(Some(0))),
                 Ok(arrived) => {
                     if arrived.all {
                         guard.clear_ready();
                     }
-                    let decrypted = session.decrypt(arrived.bytes, buffer);
+                    let decrypted = session.decrypt(arrived.bytes, sink);
                     // Mostly nothing: tickets, an alert, the answer to a change of keys.
                     self.send_now(&mut session);
-                    match (decrypted, buffer.len() - before) {
-                        (Err(error), _) => return Some(Err(error)),
-                        (Ok(()), 0) if session.is_handshaking() => return None,
-                        (Ok(()), 0) if session.waiting => return session.take(buffer).map(Ok),
-                        (Ok(()), 0) => {}
-                        (Ok(()), count) => return Some(Ok(count)),
+                    decrypted?;
+                    let count = before - sink.room();
+                    if session.is_handshaking() {
+                        return Poll::Ready(Ok(None));
+                    }
+                    if count > 0 || session.waiting {
+                        return Poll::Ready(Ok(Some(count)));
                     }
                 }
                 Err(Errno::AGAIN) => guard.clear_ready(),
                 Err(Errno::INTR) => {}
-                Err(error) => return Some(Err(error.into())),
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
-        None
+        Poll::Ready(Ok(None))
     }
 
     /// Sends what the socket takes at once; what is left goes with the next write.
@@ -342,12 +455,9 @@ impl Socket {
     /// What the reactor says of reading, without waiting for it. (Not `poll_read_ready`: that says
     /// `Pending` of a ready socket too, when the task has run for long, and who then asks
     /// [`Socket::readable`] would turn in circles.)
-    fn ready_now(&self) -> Option<AsyncFdReadyGuard<'_, OwnedFd>> {
+    fn ready_now(&self) -> Poll<io::Result<Guard<'_>>> {
         let mut context = Context::from_waker(Waker::noop());
-        match pin!(self.fd.readable()).poll(&mut context) {
-            Poll::Ready(guard) => guard.ok(),
-            Poll::Pending => None,
-        }
+        pin!(self.fd.readable()).poll(&mut context)
     }
 
     /// Writes `first`, then `second`, in as few calls as the kernel takes.
@@ -506,6 +616,15 @@ impl Pace {
         let earned = Duration::from_millis(earned);
         let allowed = (self.grace + earned).saturating_sub(self.waited);
         now + allowed.min(self.stall)
+    }
+
+    /// Waits for something of the peer, who is no socket's only user; `None`: it was too slow.
+    pub(crate) async fn within<T>(&mut self, moving: impl Future<Output = T>) -> Option<T> {
+        let since = Instant::now();
+        let until = self.deadline(since).into();
+        let outcome = tokio::time::timeout_at(until, moving).await.ok();
+        self.waited += since.elapsed();
+        outcome
     }
 
     /// Waits for `moving` with the pace's deadline on `socket`, and counts the bytes it returns.

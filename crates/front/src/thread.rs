@@ -15,15 +15,14 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::access_log::LogBuffer;
 use crate::addresses::Guest;
 use crate::clock::Clock;
+use crate::conn;
 use crate::front::Shared;
-use crate::h1;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
-use crate::request::{Ends, Request, Scheme};
+use crate::request::{Request, Scheme};
 use crate::request_id::IdSource;
-use crate::socket::{Pace, Phase, Socket};
+use crate::socket::{Phase, Socket};
 use crate::sys;
-use crate::tls::Protocol;
 use crate::tls::session::{Bench, Session};
 
 /// How often the sweeper looks at the deadlines, while there are connections.
@@ -147,7 +146,10 @@ impl Thread {
             _guest: guest,
         };
         self.came.notify_one();
-        tokio::task::spawn_local(async move { connection(&seat.thread, &socket, ends).await });
+        tokio::task::spawn_local(async move {
+            let thread = &seat.thread;
+            conn::serve(thread, &socket, ends).await;
+        });
     }
 
     fn socket(&self, fd: OwnedFd, scheme: Scheme) -> io::Result<Socket> {
@@ -191,6 +193,7 @@ impl Thread {
                     let sooner = socket.deadline().map_or(last, |at| at.min(last));
                     socket.set_deadline(Some(sooner));
                 }
+                Phase::Shared => socket.dismiss(),
                 Phase::Busy => {}
             }
         }
@@ -210,25 +213,6 @@ impl Thread {
         // The receiver may have given up.
         let _ = done.send(());
     }
-}
-
-/// A connection from its first byte to its last.
-async fn connection(thread: &Thread, socket: &Socket, mut ends: Ends) {
-    if ends.scheme == Scheme::Https {
-        socket.set_deadline(Some(Instant::now() + thread.first_wait()));
-        let mut pace = Pace::new(thread.limits());
-        // Boxed, so that an idle connection is small.
-        if let Err(error) = Box::pin(socket.handshake(&mut pace)).await {
-            // A stranger's doing, and there are many strangers.
-            return tracing::debug!(%error, peer = ?ends.peer, "no TLS connection came about");
-        }
-        ends.server_name = socket.server_name();
-    }
-    match socket.protocol() {
-        Protocol::Http1 => h1::conn::serve(thread, socket, &ends).await,
-        Protocol::Acme => {}
-    }
-    socket.close();
 }
 
 /// A connection's place among the thread's. Dropped with the connection's task, also when that panics.

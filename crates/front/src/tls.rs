@@ -27,13 +27,17 @@ const ACME: &[u8] = b"acme-tls/1";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Protocol {
     Http1,
+    Http2,
     /// Nothing is spoken: the handshake itself was the question.
     Acme,
 }
 
-/// Which protocols are offered, the most wanted first. HTTP/2 belongs in front.
-const PROTOCOLS: [(&[u8], Protocol); 2] =
-    [(b"http/1.1", Protocol::Http1), (ACME, Protocol::Acme)];
+/// Which protocols are offered, the most wanted first.
+const PROTOCOLS: [(&[u8], Protocol); 3] = [
+    (b"h2", Protocol::Http2),
+    (b"http/1.1", Protocol::Http1),
+    (ACME, Protocol::Acme),
+];
 
 impl Protocol {
     /// A client that names no protocol means HTTP/1.1.
@@ -126,6 +130,7 @@ mod tests {
     fn a_client_that_names_no_protocol_means_http_1() {
         assert_eq!(Protocol::of(None), Protocol::Http1);
         assert_eq!(Protocol::of(Some(b"http/1.1")), Protocol::Http1);
+        assert_eq!(Protocol::of(Some(b"h2")), Protocol::Http2);
         assert_eq!(Protocol::of(Some(ACME)), Protocol::Acme);
     }
 }

@@ -7,6 +7,7 @@ use std::rc::Rc;
 
 use rustix::io::Errno;
 use rustls::ServerConnection;
+use tokio::io::ReadBuf;
 
 use super::{Protocol, Tls};
 
@@ -22,6 +23,46 @@ impl Default for Bench {
     fn default() -> Self {
         Self(Rc::new(RefCell::new(vec![0; AHEAD])))
     }
+}
+
+/// Where decrypted bytes go.
+pub(crate) trait Sink {
+    /// Bytes that it still takes.
+    fn room(&self) -> usize;
+    /// At most so many.
+    fn put(&mut self, bytes: &[u8]);
+}
+
+impl Sink for Vec<u8> {
+    fn room(&self) -> usize {
+        self.capacity() - self.len()
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.extend_from_slice(bytes);
+    }
+}
+
+impl Sink for ReadBuf<'_> {
+    fn room(&self) -> usize {
+        self.remaining()
+    }
+
+    fn put(&mut self, bytes: &[u8]) {
+        self.put_slice(bytes);
+    }
+}
+
+/// Takes nothing: while hands are shaken there is nothing to take.
+#[derive(Debug)]
+pub(crate) struct Nothing;
+
+impl Sink for Nothing {
+    fn room(&self) -> usize {
+        0
+    }
+
+    fn put(&mut self, _: &[u8]) {}
 }
 
 /// One connection's TLS.
@@ -61,12 +102,12 @@ impl Session {
         self.tls.server_name()
     }
 
-    /// Moves decrypted bytes into `buffer`'s spare capacity. `Some(0)`: the peer has said that it is done.
-    pub(crate) fn take(&mut self, buffer: &mut Vec<u8>) -> Option<usize> {
+    /// Moves decrypted bytes into `sink`, which has room. `Some(0)`: the peer has said that it is done.
+    pub(crate) fn take(&mut self, sink: &mut impl Sink) -> Option<usize> {
         if !self.waiting {
             return None;
         }
-        let before = buffer.len();
+        let before = sink.room();
         let mut reader = self.tls.reader();
         loop {
             let here = match reader.fill_buf() {
@@ -76,14 +117,14 @@ impl Session {
                     break;
                 }
             };
-            let count = here.len().min(buffer.capacity() - buffer.len());
+            let count = here.len().min(sink.room());
             if count == 0 {
                 break;
             }
-            buffer.extend_from_slice(&here[..count]);
+            sink.put(&here[..count]);
             reader.consume(count);
         }
-        let taken = buffer.len() - before;
+        let taken = before - sink.room();
         (taken > 0 || self.waiting).then_some(taken)
     }
 
@@ -100,8 +141,8 @@ impl Session {
         })
     }
 
-    /// Decrypts what [`Session::read`] has read, into `buffer` as far as there is room.
-    pub(crate) fn decrypt(&mut self, count: usize, buffer: &mut Vec<u8>) -> io::Result<()> {
+    /// Decrypts what [`Session::read`] has read, into `sink` as far as there is room.
+    pub(crate) fn decrypt(&mut self, count: usize, sink: &mut impl Sink) -> io::Result<()> {
         let bench = Rc::clone(&self.bench.0);
         let bench = bench.borrow();
         let mut arrived = &bench[..count];
@@ -113,7 +154,7 @@ impl Session {
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
             if state.plaintext_bytes_to_read() > 0 || state.peer_has_closed() {
                 self.waiting = true;
-                self.take(buffer);
+                self.take(sink);
             }
         }
         Ok(())
@@ -123,8 +164,12 @@ impl Session {
     pub(crate) fn encrypt(&mut self, first: &[u8], second: &[u8]) -> io::Result<usize> {
         let first = &first[..first.len().min(AHEAD)];
         let second = &second[..second.len().min(AHEAD - first.len())];
-        let slices = [IoSlice::new(first), IoSlice::new(second)];
-        match self.tls.writer().write_vectored(&slices)? {
+        self.encrypt_all(&[IoSlice::new(first), IoSlice::new(second)])
+    }
+
+    /// Encrypts all of `slices`. The count.
+    pub(crate) fn encrypt_all(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
+        match self.tls.writer().write_vectored(slices)? {
             0 => Err(io::ErrorKind::WriteZero.into()),
             count => Ok(count),
         }
