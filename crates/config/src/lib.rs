@@ -21,9 +21,7 @@ mod unsupported;
 mod value;
 
 pub use fault::{Fault, Faults, Severity};
-pub use https::{
-    Acme, CertificateSource, ChallengeKind, ExternalAccount, HmacSource, Https,
-};
+pub use https::{Acme, CertificateSource, ChallengeKind, ExternalAccount, HmacSource, Https};
 pub use listen::ListenError;
 pub use load::load;
 pub use model::{

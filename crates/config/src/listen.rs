@@ -8,7 +8,9 @@ use crate::model::Listen;
 
 /// A text that is no address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no address to listen on (write 127.0.0.1:8000, [::]:8000, https://0.0.0.0:443 or unix:/path)")]
+#[error(
+    "`{text}` is no address to listen on (write 127.0.0.1:8000, [::]:8000, https://0.0.0.0:443 or unix:/path)"
+)]
 pub struct ListenError {
     pub text: String,
 }

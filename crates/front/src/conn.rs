@@ -20,9 +20,7 @@ pub(crate) async fn serve(thread: &Rc<Thread>, socket: &Rc<Socket>, mut ends: En
     let mut input = Input::default();
     let protocol = match ends.scheme {
         Scheme::Https => handshake(thread, socket, &mut ends).await,
-        Scheme::Http if thread.shared.h2c => {
-            begins_with_preface(thread, socket, &mut input).await
-        }
+        Scheme::Http if thread.shared.h2c => begins_with_preface(thread, socket, &mut input).await,
         Scheme::Http => Some(Protocol::Http1),
     };
     match protocol {

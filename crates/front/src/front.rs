@@ -16,9 +16,9 @@ use crate::addresses::Addresses;
 use crate::limits::Limits;
 use crate::listen::{Accepted, Listener};
 use crate::table::Table;
-use crate::tls::{Keyring, Tls};
 use crate::tally::Tally;
 use crate::thread::{self, Command, Thread};
+use crate::tls::{Keyring, Tls};
 use crate::trust::TrustedProxies;
 
 /// What a front is started with.

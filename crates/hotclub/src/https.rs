@@ -60,10 +60,10 @@ impl Certifier {
             CertificateSource::Own { certificate, key } => {
                 Self::own(OwnFiles::new(certificate.clone(), key.clone()), keyring)
             }
-            CertificateSource::Local | CertificateSource::Acme => Err(Failure::new(
-                "an https listener needs a certificate",
-            )
-            .hint("write certificate = \"cert.pem\" and key = \"key.pem\" under [https]")),
+            CertificateSource::Local | CertificateSource::Acme => {
+                Err(Failure::new("an https listener needs a certificate")
+                    .hint("write certificate = \"cert.pem\" and key = \"key.pem\" under [https]"))
+            }
         }
     }
 

@@ -72,12 +72,14 @@ impl Listeners {
         addresses: &[Listen],
     ) -> Result<Self, Failure> {
         let is_https = |listener: &Listener| {
-            addresses.iter().any(|listen| match (listen, listener.address()) {
-                (Listen::Https(wanted), Address::Tcp(address)) => {
-                    wanted.port() == 0 || wanted.port() == address.port()
-                }
-                _ => false,
-            })
+            addresses
+                .iter()
+                .any(|listen| match (listen, listener.address()) {
+                    (Listen::Https(wanted), Address::Tcp(address)) => {
+                        wanted.port() == 0 || wanted.port() == address.port()
+                    }
+                    _ => false,
+                })
         };
         let sockets = sockets.into_iter().map(|socket| {
             let listener = Listener::from_fd(socket)?;
@@ -106,10 +108,7 @@ impl Listeners {
 
     /// How a person reaches them.
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.sockets
-            .iter()
-            .map(|listener| url(listener))
-            .collect()
+        self.sockets.iter().map(|listener| url(listener)).collect()
     }
 
     /// The port on which visitors find HTTPS.
@@ -121,7 +120,11 @@ impl Listeners {
         });
         let first = ports.next()?;
         // The one that need not be written, if it is there.
-        Some(if ports.any(|port| port == 443) { 443 } else { first })
+        Some(if ports.any(|port| port == 443) {
+            443
+        } else {
+            first
+        })
     }
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {

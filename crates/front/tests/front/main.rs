@@ -7,3 +7,5 @@ mod invalid;
 mod serving;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tls;

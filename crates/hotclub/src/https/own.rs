@@ -160,7 +160,10 @@ pub(super) async fn follow(files: OwnFiles, mut seen: Stamp, keyring: Arc<Keyrin
                 tries += 1;
                 if tries >= PATIENCE && !said {
                     said = true;
-                    tracing::error!("the old certificate goes on: {wrong}\nhint: {}", wrong.hint());
+                    tracing::error!(
+                        "the old certificate goes on: {wrong}\nhint: {}",
+                        wrong.hint()
+                    );
                 }
             }
         }

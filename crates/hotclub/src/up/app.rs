@@ -32,9 +32,7 @@ pub(crate) fn plan(
     Ok(Plan {
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
-        table: Box::new(move |lanes| {
-            site::table(&name, &folders, lanes, (retry, https.clone()))
-        }),
+        table: Box::new(move |lanes| site::table(&name, &folders, lanes, (retry, https.clone()))),
         graceful_timeout: project.site.app.graceful_timeout,
         traceback: Some(state.dir.join("log/app.log")),
     })

@@ -12,6 +12,7 @@
 mod browser;
 mod chaos;
 mod http2;
+mod https;
 mod inspect;
 mod limits;
 mod ops;
