@@ -1,0 +1,31 @@
+//! A body that is still being made while it is sent, whoever makes it. Writers of every version of
+//! HTTP take it part by part and know no more of it.
+
+use hotclub_app::{AnswerBody, Cut, Part};
+
+/// A body as it arrives. Dropping it before its end tells its maker to stop.
+#[derive(Debug)]
+pub enum Flow {
+    /// What an app makes.
+    App(AnswerBody),
+}
+
+impl Flow {
+    /// The total length in bytes, when all of it is here and nothing was taken yet.
+    #[must_use]
+    pub fn known_len(&self) -> Option<u64> {
+        match self {
+            Self::App(body) => body.known_len(),
+        }
+    }
+
+    /// Waits for the next part; `None` after the last. Safe to drop.
+    ///
+    /// # Errors
+    /// When the rest will not come: the client must be able to see that.
+    pub async fn next(&mut self) -> Option<Result<Part, Cut>> {
+        match self {
+            Self::App(body) => body.next().await,
+        }
+    }
+}
