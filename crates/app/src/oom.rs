@@ -20,7 +20,8 @@ pub(crate) struct Oom {
 impl Oom {
     pub(crate) fn watch() -> Self {
         let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
-        let file = events_file(&groups, Path::new("/sys/fs/cgroup")).filter(|file| file.exists());
+        let files = events_files(&groups, Path::new("/sys/fs/cgroup"));
+        let file = files.into_iter().flatten().find(|file| file.exists());
         let counts = counts(file.as_deref());
         Self {
             file,
@@ -66,18 +67,20 @@ fn oom_kills(text: &str) -> u64 {
         .unwrap_or(0)
 }
 
-/// Where our cgroup counts, by /proc/self/cgroup (cgroups(7)).
-fn events_file(groups: &str, root: &Path) -> Option<PathBuf> {
+/// Where our cgroup counts, by /proc/self/cgroup (cgroups(7)): at its path, or, in a container that sees the whole
+/// path but has only its own part mounted, at the root.
+fn events_files(groups: &str, root: &Path) -> Option<[PathBuf; 2]> {
     groups.lines().find_map(|line| {
         let mut parts = line.splitn(3, ':').skip(1);
         let (controllers, path) = (parts.next()?, parts.next()?.trim_start_matches('/'));
-        if controllers.is_empty() {
-            Some(root.join(path).join("memory.events"))
+        let (base, name) = if controllers.is_empty() {
+            (root.to_owned(), "memory.events")
         } else if controllers.split(',').any(|name| name == "memory") {
-            Some(root.join("memory").join(path).join("memory.oom_control"))
+            (root.join("memory"), "memory.oom_control")
         } else {
-            None
-        }
+            return None;
+        };
+        Some([base.join(path).join(name), base.join(name)])
     })
 }
 
@@ -88,10 +91,11 @@ mod tests {
     #[test]
     fn both_versions_of_cgroups_are_found() {
         let root = Path::new("/r");
-        let two = events_file("0::/system.slice/a.service\n", root).unwrap();
-        assert_eq!(two, Path::new("/r/system.slice/a.service/memory.events"));
-        let one = events_file("3:cpu,cpuacct:/x\n2:memory:/docker/1\n", root).unwrap();
-        assert_eq!(one, Path::new("/r/memory/docker/1/memory.oom_control"));
+        let two = events_files("0::/system.slice/a.service\n", root).unwrap();
+        assert_eq!(two[0], Path::new("/r/system.slice/a.service/memory.events"));
+        let one = events_files("3:cpu,cpuacct:/x\n2:memory:/docker/1\n", root).unwrap();
+        assert_eq!(one[0], Path::new("/r/memory/docker/1/memory.oom_control"));
+        assert_eq!(one[1], Path::new("/r/memory/memory.oom_control"));
     }
 
     #[test]

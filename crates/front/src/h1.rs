@@ -11,8 +11,7 @@ mod head;
 mod input;
 mod write;
 
-pub(crate) use body::BodyError;
-pub(crate) use head::HeadError;
+pub(crate) use chunked::ChunkError;
 
 /// What `crate::fuzz` drives.
 pub(crate) mod fuzz {

@@ -1,6 +1,6 @@
 //! The front: what reads network bytes. Given listeners and a table of sites; starts no process.
 //!
-//! The way of a request: `listen` → `h1` (parse, framing) → `policy` → `route` → `handle` (files or
+//! The way of a request: `listen` → `h1` (parse, framing) → `policy` → `exchange` → `route` → `handle` (files or
 //! app) → `respond` (our own answers) → `h1` (write) → `access_log`.
 
 mod access_log;
@@ -8,6 +8,7 @@ mod addresses;
 mod answer;
 mod clock;
 mod environ;
+mod exchange;
 pub mod files;
 mod flow;
 mod front;
@@ -15,14 +16,18 @@ mod front;
 pub mod fuzz;
 mod h1;
 mod handle;
+mod head;
 mod host;
+mod hosts;
 mod limits;
 mod listen;
 pub mod message;
+mod mount;
 mod named_file;
 mod own_file;
 mod path;
 mod policy;
+mod redirect;
 mod request;
 mod request_id;
 mod respond;
@@ -39,7 +44,10 @@ mod trust;
 pub use access_log::{AccessLog, Format, Sink};
 pub use flow::Flow;
 pub use front::{Front, Options};
+pub use hosts::HostMap;
 pub use limits::Limits;
 pub use listen::{Address, Listener};
-pub use table::{AppRoute, Mount, NamedFiles, Site, Table};
+pub use mount::Mount;
+pub use redirect::Redirect;
+pub use table::{AppRoute, Found, NamedFiles, Site, Table};
 pub use trust::{TrustError, TrustedProxies};

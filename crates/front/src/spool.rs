@@ -6,7 +6,23 @@ use std::sync::Arc;
 use bytes::Bytes;
 use hotclub_app::{Buffers, MemoryShare, SpoolError, SpoolFile};
 
+use crate::h1::ChunkError;
 use crate::request::RequestBody;
+
+/// Why a body is not there.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum BodyError {
+    #[error("the body is larger than {limit} bytes")]
+    TooLarge { limit: u64 },
+    #[error(transparent)]
+    Chunk(#[from] ChunkError),
+    #[error("the body came too slowly")]
+    Slow,
+    #[error("the client left before its body was complete")]
+    Left,
+    #[error("the body cannot be kept in a file: {0}")]
+    Spool(#[from] SpoolError),
+}
 
 /// A body that is still growing.
 #[derive(Debug)]

@@ -9,6 +9,7 @@ mod interpreter;
 mod limits;
 mod listeners;
 mod manage;
+mod namespace;
 mod pid_file;
 mod probe;
 mod project;
@@ -76,8 +77,14 @@ impl Origin {
 
 async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result<(), Failure> {
     match command {
-        Command::Serve(args) => serve::run(&args, console, origin).await,
-        Command::Up(args) => up::run(&args, console, &origin.systemd).await,
+        Command::Serve(args) => {
+            namespace::check()?;
+            serve::run(&args, console, origin).await
+        }
+        Command::Up(args) => {
+            namespace::check()?;
+            up::run(&args, console, &origin.systemd).await
+        }
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => inspect::check(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,

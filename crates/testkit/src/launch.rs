@@ -31,6 +31,7 @@ pub struct Launch {
     mark: String,
     allowed: Vec<String>,
     folder: Option<PathBuf>,
+    contained: bool,
 }
 
 /// A program that has ended.
@@ -67,6 +68,7 @@ impl Launch {
             mark,
             allowed: Vec::new(),
             folder: None,
+            contained: false,
         }
     }
 
@@ -122,24 +124,43 @@ impl Launch {
         if !copy.exists() {
             std::fs::copy(self.command.get_program(), &copy).expect("the program can be copied");
         }
-        let mut command = Command::new("setpriv");
-        command.args([
-            "--reuid",
-            "nobody",
-            "--regid",
-            "nogroup",
-            "--clear-groups",
-            "--",
-        ]);
-        command.arg(copy).args(self.command.get_args()).env_clear();
-        let set = self
-            .command
-            .get_envs()
-            .filter_map(|(name, value)| Some((name, value?)));
-        command.envs(set);
+        let setpriv = ["--reuid", "nobody", "--regid", "nogroup", "--clear-groups"];
+        self.wrap("setpriv", &setpriv, copy.as_os_str());
+        self
+    }
+
+    /// Runs it as process 1 of a PID namespace that it enters from a session outside, as `docker exec` does;
+    /// `options` are further ones of unshare(1). The reason, where the kernel does not let us.
+    pub fn contained(mut self, options: &[&str]) -> Result<Self, String> {
+        let mut all = vec!["--pid", "--fork", "--kill-child"];
+        if !rustix::process::geteuid().is_root() {
+            all.extend(["--user", "--map-root-user"]);
+        }
+        all.extend(options);
+        let probe = Command::new("unshare").args(&all).arg("true").output();
+        match probe {
+            Ok(probe) if probe.status.success() => {}
+            Ok(probe) => return Err(String::from_utf8_lossy(&probe.stderr).into_owned()),
+            Err(error) => return Err(format!("unshare: {error}")),
+        }
+        let program = self.command.get_program().to_owned();
+        self.wrap("unshare", &all, &program);
+        self.contained = true;
+        Ok(self)
+    }
+
+    /// The same command, `program` in the place of what it started, started by `outer`.
+    fn wrap(&mut self, outer: &str, options: &[&str], program: &OsStr) {
+        let mut command = Command::new(outer);
+        command.args(options).arg("--").arg(program);
+        command.args(self.command.get_args()).env_clear();
+        let set = self.command.get_envs();
+        command.envs(set.filter_map(|(name, value)| Some((name, value?))));
+        if let Some(folder) = self.command.get_current_dir() {
+            command.current_dir(folder);
+        }
         command.process_group(0).stdin(Stdio::null());
         self.command = command;
-        self
     }
 
     /// Starts it and waits for nothing.
@@ -149,7 +170,12 @@ impl Launch {
             .command
             .spawn()
             .unwrap_or_else(|error| panic!("{:?}: {error}", self.command));
-        Program::new(child, self.mark, self.allowed, self.folder)
+        let program = Program::new(child, self.mark, self.allowed, self.folder);
+        if self.contained {
+            program.contained()
+        } else {
+            program
+        }
     }
 
     /// Starts it and waits until it serves.

@@ -52,6 +52,11 @@ macro_rules! need {
     };
 }
 
+/// Says why a test is not run where the kernel forbids what it needs: nothing could be installed, also not in CI.
+pub fn forbidden(reason: &str) {
+    eprintln!("skipped: {reason}");
+}
+
 /// Says why a test is not run; in CI, where everything can be installed, that is a failure.
 pub fn skip(reason: &str) {
     let ci = std::env::var("CI").is_ok_and(|value| value == "true" || value == "1");

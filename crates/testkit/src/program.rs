@@ -26,6 +26,8 @@ const MOMENT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub struct Program {
     child: Child,
+    /// Its number, when it is not our child but that one's.
+    inner: Option<u32>,
     pub stdout: Lines,
     pub stderr: Lines,
     mark: String,
@@ -51,6 +53,7 @@ impl Program {
         let stderr = Lines::read(child.stderr.take().expect("stderr is a pipe"));
         Self {
             child,
+            inner: None,
             stdout,
             stderr,
             mark,
@@ -62,6 +65,17 @@ impl Program {
             family: HashSet::new(),
             ended: None,
         }
+    }
+
+    /// What was started is unshare(1), and the program its only child.
+    pub(crate) fn contained(mut self) -> Self {
+        let child = self.child.id();
+        self.inner = until_within(MOMENT, "the program in its namespace", || {
+            let inner = processes::children(child).first().map(|inner| inner.pid);
+            let over = self.child.try_wait().expect("it can be waited for");
+            (inner.is_some() || over.is_some()).then_some(inner)
+        });
+        self
     }
 
     /// Waits for the line or the event that says where it serves.
@@ -115,7 +129,7 @@ impl Program {
     }
 
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.inner.unwrap_or_else(|| self.child.id())
     }
 
     /// Where it serves, in the order of the options.
@@ -182,7 +196,7 @@ impl Program {
     }
 
     pub fn signal(&self, signal: Signal) {
-        let pid = Pid::from_child(&self.child);
+        let pid = Pid::from_raw(self.pid().cast_signed()).expect("it has a number");
         kill_process(pid, signal).expect("it can be signalled");
     }
 

@@ -1,35 +1,19 @@
 //! Reads the body of a request: completely, before an app is asked; or not at all.
 
 use bytes::Bytes;
-use hotclub_app::SpoolError;
 
-use crate::h1::chunked::{ChunkError, Decoder, Found};
+use crate::h1::chunked::{Decoder, Found};
 use crate::h1::head::{Framing, Message};
 use crate::h1::input::Input;
 use crate::request::RequestBody;
 use crate::socket::{Pace, Socket};
-use crate::spool::Spool;
+use crate::spool::{BodyError, Spool};
 use crate::thread::Thread;
 
 /// Bytes asked for in one read of a body that comes fast.
 const READ: usize = 64 * 1024;
 /// Bytes asked for before that is known.
 const FIRST_READ: usize = 8 * 1024;
-
-/// Why a body is not there.
-#[derive(Debug, thiserror::Error)]
-pub(crate) enum BodyError {
-    #[error("the body is larger than {limit} bytes")]
-    TooLarge { limit: u64 },
-    #[error(transparent)]
-    Chunk(#[from] ChunkError),
-    #[error("the body came too slowly")]
-    Slow,
-    #[error("the client left before its body was complete")]
-    Left,
-    #[error("the body cannot be kept in a file: {0}")]
-    Spool(#[from] SpoolError),
-}
 
 /// The connection, as far as reading a body goes.
 #[derive(Debug)]
@@ -46,7 +30,7 @@ impl Reader<'_> {
     ///
     /// # Errors
     /// See [`BodyError`]; the connection cannot be kept then.
-    pub(crate) async fn receive(mut self, message: &Message) -> Result<RequestBody, BodyError> {
+    pub(crate) async fn receive(&mut self, message: &Message) -> Result<RequestBody, BodyError> {
         let limit = self.thread.limits().body_bytes;
         match message.framing {
             Framing::None => return Ok(RequestBody::None),
@@ -71,7 +55,7 @@ impl Reader<'_> {
     }
 
     /// Reads and forgets a body that nobody wants, when that is cheap. `false`: some of it is left.
-    pub(crate) async fn discard(mut self, message: &Message) -> bool {
+    pub(crate) async fn discard(&mut self, message: &Message) -> bool {
         let most = self.thread.limits().discard_bytes;
         match message.framing {
             Framing::None => true,

@@ -2,20 +2,18 @@
 
 use std::time::Instant;
 
-use hotclub_app::CallError;
-
-use crate::access_log::Entry;
+use crate::exchange::{Client, Exchange, Outcome};
 use crate::h1::body::Reader;
-use crate::h1::head::{self, HeadError, Message};
+use crate::h1::head::{self, Message};
 use crate::h1::input::Input;
-use crate::h1::write::{End, Sent, Terms, Writer};
-use crate::handle::{self, Handled};
+use crate::h1::write::{End, Terms, Writer};
+use crate::handle::Handled;
+use crate::head::HeadError;
 use crate::policy;
-use crate::request::{Ends, Request};
+use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
-use crate::route::{self, Route};
 use crate::socket::{Phase, Socket};
-use crate::table::Table;
+use crate::spool::BodyError;
 use crate::target::TargetError;
 use crate::thread::{LAST_CHANCE, Thread};
 
@@ -23,8 +21,6 @@ use crate::thread::{LAST_CHANCE, Thread};
 const READ: usize = 4096;
 /// Pipelined bytes that are kept while an app works.
 const AHEAD: usize = 16 * 1024;
-/// The client left before its answer: NGINX's number for it, in the log only.
-const CLIENT_LEFT: u16 = 499;
 
 /// What becomes of the connection after a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,7 +66,19 @@ pub(crate) async fn serve(thread: &Thread, socket: &Socket, ends: &Ends) {
     }
 }
 
-impl Connection<'_> {
+impl<'a> Connection<'a> {
+    fn begun<'r>(&self, request: &'r Request, started: Instant) -> Exchange<'r>
+    where
+        'a: 'r,
+    {
+        Exchange {
+            thread: self.thread,
+            ends: self.ends,
+            request,
+            started,
+        }
+    }
+
     /// Waits for a request's first byte; `false` when none comes. Takes no memory.
     async fn wait(&mut self) -> bool {
         if !self.input.is_empty() {
@@ -99,25 +107,22 @@ impl Connection<'_> {
             Err(trouble) => return self.refuse(request, &trouble, started).await,
         };
         let request = &*request;
+        let exchange = self.begun(request, started);
         let table = self.thread.shared.table.load_full();
-        let site = table.find(request.host()).map_or("", |site| &site.name);
-        let (handled, whole) = match self.answer(request, &message, &table).await {
-            Outcome::Answer(handled, whole) => (handled, whole),
-            Outcome::Left => {
-                let sent = Sent {
-                    bytes: 0,
-                    end: End::Lost,
-                };
-                self.log(
-                    request,
-                    site,
-                    CLIENT_LEFT,
-                    sent,
-                    started,
-                    &Default::default(),
-                );
-                return After::Close;
-            }
+        let found = table.find(request.host(), self.ends.local_ip());
+        let site = found.map_or("", |found| &found.site.name);
+        let mut visitor = Visitor {
+            reader: Reader {
+                thread: self.thread,
+                socket: self.socket,
+                input: &mut self.input,
+                plenty: false,
+            },
+            message: &message,
+        };
+        let Outcome::Answer(handled, whole) = exchange.answer(found, &mut visitor).await else {
+            exchange.log_left(site);
+            return After::Close;
         };
         let terms = Terms {
             version: request.version,
@@ -130,7 +135,7 @@ impl Connection<'_> {
         let sent = Writer::new(self.thread, self.socket, &mut self.input)
             .send(response, terms)
             .await;
-        self.log(request, site, status, sent, started, &times);
+        exchange.log(site, status, sent.bytes, &times);
         match sent.end {
             End::Complete => After::Keep,
             End::Close if whole && self.input.is_empty() => After::Close,
@@ -193,63 +198,9 @@ impl Connection<'_> {
         Err(HeadError::Large { limit })
     }
 
-    /// Finds who answers, reads the body if that one wants it, and asks.
-    async fn answer(&mut self, request: &Request, message: &Message, table: &Table) -> Outcome {
-        let route = route::find(table, request);
-        let reader = Reader {
-            thread: self.thread,
-            socket: self.socket,
-            input: &mut self.input,
-            plenty: false,
-        };
-        let (body, whole) = match &route {
-            Ok(Route::App(..)) => match reader.receive(message).await {
-                Ok(body) => (body, true),
-                Err(crate::h1::BodyError::Left) => return Outcome::Left,
-                Err(error) => return self.own(request, &error.into(), false),
-            },
-            _ => (Default::default(), reader.discard(message).await),
-        };
-        let route = match route {
-            Ok(route) => route,
-            Err(trouble) => return self.own(request, &trouble, whole),
-        };
-        let work = handle::handle(self.thread, request, self.ends, route, body);
-        let handled = tokio::select! {
-            biased;
-            handled = work => handled,
-            () = self.input.until_left(self.thread, self.socket, AHEAD) => return Outcome::Left,
-        };
-        match handled {
-            Ok(handled) => Outcome::Answer(handled, whole),
-            Err(trouble) => self.own(request, &trouble, whole),
-        }
-    }
-
-    /// An answer of ours.
-    fn own(&self, request: &Request, trouble: &Trouble, whole: bool) -> Outcome {
-        let id = request.id.as_str();
-        match trouble {
-            // Under overload a line each would be part of the load.
-            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout) => {
-                if let Some(count) = self.thread.shared.turned_away.add() {
-                    tracing::warn!(
-                        id,
-                        "{count} requests answered 503: {trouble}\nhint: more workers, or a faster \
-                         app; see max_queue and queue_timeout"
-                    );
-                }
-            }
-            _ if trouble.status() >= 500 => {
-                tracing::error!(id, status = trouble.status(), "{trouble}");
-            }
-            _ => {}
-        }
-        Outcome::Answer(trouble.response(&request.id).into(), whole)
-    }
-
     /// Answers what is no request; nothing more is served on this connection.
     async fn refuse(&mut self, request: &Request, trouble: &Trouble, started: Instant) -> After {
+        let exchange = self.begun(request, started);
         let response = trouble.response(&request.id);
         let status = response.status;
         let terms = Terms {
@@ -260,7 +211,7 @@ impl Connection<'_> {
         let sent = Writer::new(self.thread, self.socket, &mut self.input)
             .send(response, terms)
             .await;
-        self.log(request, "", status, sent, started, &Default::default());
+        exchange.log("", status, sent.bytes, &Default::default());
         After::Linger
     }
 
@@ -282,34 +233,25 @@ impl Connection<'_> {
         self.input.clear();
         self.input.release(self.thread);
     }
-
-    fn log(
-        &self,
-        request: &Request,
-        site: &str,
-        status: u16,
-        sent: Sent,
-        started: Instant,
-        times: &hotclub_app::Times,
-    ) {
-        let Some(log) = &self.thread.log else {
-            return;
-        };
-        let entry = Entry {
-            request,
-            site,
-            status,
-            bytes: sent.bytes,
-            total: started.elapsed(),
-            queued: times.queued,
-            app: times.app,
-        };
-        log.add(&entry, &self.thread.clock);
-    }
 }
 
-enum Outcome {
-    /// And whether the request's body was read to its end.
-    Answer(Handled, bool),
-    Left,
+/// Whoever is at the other end, during one request.
+struct Visitor<'a> {
+    reader: Reader<'a>,
+    message: &'a Message,
+}
+
+impl Client for Visitor<'_> {
+    async fn receive(&mut self) -> Result<RequestBody, BodyError> {
+        self.reader.receive(self.message).await
+    }
+
+    async fn discard(&mut self) -> bool {
+        self.reader.discard(self.message).await
+    }
+
+    async fn left(&mut self) {
+        let Reader { thread, socket, .. } = self.reader;
+        self.reader.input.until_left(thread, socket, AHEAD).await;
+    }
 }

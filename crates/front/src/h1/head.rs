@@ -1,59 +1,13 @@
-//! The head of a request: where it ends, whether it is one, and how its body is framed.
+//! The head of a request in HTTP/1: where it ends, whether it is one, and how its body is framed.
 
 use std::mem::MaybeUninit;
 
 use httparse::Header;
 
-use crate::host::{self, HostError};
+use crate::head::{self, HeadError, Line, is, tokens};
 use crate::limits::{Limits, MAX_FIELDS};
-use crate::path::PathError;
-use crate::policy::{self, PolicyError};
+use crate::policy;
 use crate::request::{Request, Version};
-use crate::target::{self, Target, TargetError};
-
-/// No method of any standard is longer than 17 bytes.
-const METHOD_MAX: usize = 32;
-
-/// Why a head is refused.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-pub(crate) enum HeadError {
-    #[error("a line of the request does not end in CR LF")]
-    BareLineFeed,
-    #[error("the request begins with an empty line")]
-    EmptyLine,
-    #[error("the request and its fields are larger than {limit} bytes")]
-    Large { limit: usize },
-    #[error("the request has more than {limit} fields")]
-    ManyFields { limit: usize },
-    #[error("the request line or a field is malformed")]
-    Malformed,
-    #[error("this version of HTTP is not spoken here")]
-    Version,
-    #[error("the method is longer than {METHOD_MAX} bytes")]
-    Method,
-    #[error(transparent)]
-    Target(#[from] TargetError),
-    #[error(transparent)]
-    Path(#[from] PathError),
-    #[error("the request needs exactly one Host field")]
-    HostCount,
-    #[error(transparent)]
-    Host(#[from] HostError),
-    #[error("Host differs from the host in the request line")]
-    HostMismatch,
-    #[error("Content-Length is not one number")]
-    ContentLength,
-    #[error("Content-Length beside Transfer-Encoding")]
-    TwoLengths,
-    #[error("Transfer-Encoding does not end in chunked")]
-    TransferEncoding,
-    #[error("a transfer coding other than chunked")]
-    Coding,
-    #[error("an expectation other than 100-continue")]
-    Expectation,
-    #[error(transparent)]
-    Policy(#[from] PolicyError),
-}
 
 /// How the body is delimited (RFC 9112, 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -128,15 +82,11 @@ pub(crate) fn parse(
     } else {
         Version::Http11
     };
-    read_line(
-        method.as_bytes(),
-        target.as_bytes(),
-        limits,
-        request,
-        parsed.headers,
-    )?;
-    let message = read_message(request.version, parsed.headers)?;
     let fields = parsed.headers.iter().map(|h| (h.name.as_bytes(), h.value));
+    let target = head::read_target(method.as_bytes(), target.as_bytes(), limits, request)?;
+    head::read_host(target.authority, fields.clone(), request)?;
+    head::read_path(&target, request)?;
+    let message = read_message(request.version, &fields)?;
     policy::apply(fields, context, request)?;
     Ok(message)
 }
@@ -157,97 +107,46 @@ fn names_a_version(line: &[u8]) -> bool {
         if major.is_ascii_digit() && minor.is_ascii_digit())
 }
 
-/// The request line and the host that belongs to it.
-fn read_line(
-    method: &[u8],
-    raw: &[u8],
-    limits: &Limits,
-    request: &mut Request,
-    fields: &[Header<'_>],
-) -> Result<(), HeadError> {
-    if method.len() > METHOD_MAX {
-        return Err(HeadError::Method);
-    }
-    request.method.extend_from_slice(method);
-    if raw.len() > limits.target_bytes {
-        let limit = limits.target_bytes;
-        return Err(TargetError::Long { limit }.into());
-    }
-    request.target.extend_from_slice(raw);
-    let target = target::parse(method, raw)?;
-    request.query_at = target.query_at;
-    read_host(&target, request, fields)?;
-    if target.path != b"*" {
-        request.path.decode(target.path)?;
-    }
-    Ok(())
-}
-
-/// Exactly one Host in HTTP/1.1, at most one in 1.0; the target's authority must agree with it
-/// (RFC 9112, 3.2.2 lets it win; a peer that sends two different hosts is up to something).
-fn read_host(
-    target: &Target<'_>,
-    request: &mut Request,
-    fields: &[Header<'_>],
-) -> Result<(), HeadError> {
-    let mut lines = all(fields, "host");
-    let field = lines.next();
-    if lines.next().is_some() || (field.is_none() && request.version == Version::Http11) {
-        return Err(HeadError::HostCount);
-    }
-    let authority = match (target.authority, field) {
-        (Some(authority), Some(field)) if !authority.eq_ignore_ascii_case(field) => {
-            return Err(HeadError::HostMismatch);
-        }
-        (Some(authority), _) => authority,
-        (None, Some(field)) => field,
-        (None, None) => return Ok(()),
-    };
-    request.host_len = host::parse(authority)?.host.len();
-    request.authority.extend_from_slice(authority);
-    Ok(())
-}
-
-fn read_message(version: Version, fields: &[Header<'_>]) -> Result<Message, HeadError> {
-    let has = |option: &str| tokens(fields, "connection").any(|t| is(t, option));
+fn read_message<'f>(
+    version: Version,
+    fields: &(impl Iterator<Item = Line<'f>> + Clone),
+) -> Result<Message, HeadError> {
+    let has = |option: &str| tokens(fields.clone(), "connection").any(|t| is(t, option));
     let keep_alive = match version {
-        Version::Http11 => !has("close"),
         Version::Http10 => has("keep-alive") && !has("close"),
+        _ => !has("close"),
     };
     let framing = read_framing(version, fields)?;
-    let mut expectations = tokens(fields, "expect").filter(|_| version == Version::Http11);
-    let expects = match (expectations.next(), expectations.next()) {
-        (None, _) => false,
-        (Some(one), None) if is(one, "100-continue") => framing != Framing::None,
-        _ => return Err(HeadError::Expectation),
-    };
+    // In HTTP/1.0 nobody can expect anything.
+    let expects = version != Version::Http10 && head::read_expectation(fields.clone())?;
     Ok(Message {
         framing,
         keep_alive,
-        expects,
+        expects: expects && framing != Framing::None,
     })
 }
 
-fn read_framing(version: Version, fields: &[Header<'_>]) -> Result<Framing, HeadError> {
-    let mut lengths = all(fields, "content-length");
-    let length = lengths.next();
-    let coded = all(fields, "transfer-encoding").next().is_some();
-    if coded && length.is_some() {
+fn read_framing<'f>(
+    version: Version,
+    fields: &(impl Iterator<Item = Line<'f>> + Clone),
+) -> Result<Framing, HeadError> {
+    let there = |name: &str| head::all(fields.clone(), name).next().is_some();
+    if !there("transfer-encoding") {
+        let length = head::read_length(fields.clone())?;
+        return Ok(length.map_or(Framing::None, Framing::Length));
+    }
+    if there("content-length") {
         return Err(HeadError::TwoLengths);
     }
-    if coded {
-        return read_coding(version, fields);
-    }
-    match (length, lengths.next()) {
-        (None, _) => Ok(Framing::None),
-        (Some(text), None) => read_length(text).map(Framing::Length),
-        _ => Err(HeadError::ContentLength),
-    }
+    read_coding(version, fields)
 }
 
-fn read_coding(version: Version, fields: &[Header<'_>]) -> Result<Framing, HeadError> {
+fn read_coding<'f>(
+    version: Version,
+    fields: &(impl Iterator<Item = Line<'f>> + Clone),
+) -> Result<Framing, HeadError> {
     let chunked = |token: &[u8]| is(token, "chunked");
-    let codings = || tokens(fields, "transfer-encoding");
+    let codings = || tokens(fields.clone(), "transfer-encoding");
     let ends_in_chunked = codings().last().is_some_and(chunked);
     let once = codings().filter(|t| chunked(t)).count() == 1;
     if version == Version::Http10 || !ends_in_chunked || !once {
@@ -257,33 +156,6 @@ fn read_coding(version: Version, fields: &[Header<'_>]) -> Result<Framing, HeadE
         return Err(HeadError::Coding);
     }
     Ok(Framing::Chunked)
-}
-
-/// Digits and nothing else; 19 of them fit a u64.
-fn read_length(text: &[u8]) -> Result<u64, HeadError> {
-    if text.is_empty() || text.len() > 19 || !text.iter().all(u8::is_ascii_digit) {
-        return Err(HeadError::ContentLength);
-    }
-    let value = |sum: u64, digit: &u8| sum * 10 + u64::from(digit - b'0');
-    Ok(text.iter().fold(0, value))
-}
-
-fn all<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    fields
-        .iter()
-        .filter(move |f| f.name.len() == name.len() && f.name.eq_ignore_ascii_case(name))
-        .map(|f| f.value)
-}
-
-/// The members of a list field, empty ones included: they are nothing that we would send.
-fn tokens<'a>(fields: &'a [Header<'a>], name: &'a str) -> impl Iterator<Item = &'a [u8]> {
-    all(fields, name)
-        .flat_map(|value| value.split(|b| *b == b','))
-        .map(<[u8]>::trim_ascii)
-}
-
-fn is(token: &[u8], name: &str) -> bool {
-    token.eq_ignore_ascii_case(name.as_bytes())
 }
 
 #[cfg(test)]

@@ -4,6 +4,7 @@ mod bind;
 mod deaths;
 mod failures;
 mod logs;
+mod namespaces;
 mod options;
 mod reload;
 mod signals;
