@@ -74,6 +74,7 @@ fn start(
         threads: 2,
         limits,
         trusted,
+        h2c: false,
         log: Some(AccessLog::open(log, Format::Combined).unwrap()),
         buffers: Buffers::new(folder.path().to_owned(), BOUNDS),
     })
