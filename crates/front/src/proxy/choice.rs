@@ -46,3 +46,77 @@ pub(crate) fn choose(
                 .min_by_key(|at| (candidates[*at].tried, candidates[*at].health.paused_until()))
         })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::proxy::health::{Event, Policy};
+
+    fn health(events: &[Event], now: Instant) -> Health {
+        let policy = Policy {
+            max_fails: 1,
+            pause: Duration::from_secs(5),
+        };
+        let step = |health: Health, event: &Event| health.step(*event, now, policy).0;
+        events.iter().fold(Health::default(), step)
+    }
+
+    #[test]
+    fn the_best_is_chosen_and_the_least_bad_when_there_is_none() {
+        let now = Instant::now();
+        let earlier = now.checked_sub(Duration::from_secs(1)).unwrap();
+        let candidate = |health, active, tried| Candidate {
+            health,
+            active,
+            tried,
+        };
+        let well = |active, tried| candidate(Health::default(), active, tried);
+        let paused = |tried| candidate(health(&[Event::Failed], now), 0, tried);
+        let longer = candidate(health(&[Event::Failed], earlier), 0, false);
+        let out = candidate(health(&[Event::CheckFailed], now), 0, false);
+        let least = Balance::LeastConnections;
+        let round = Balance::RoundRobin;
+        for (balance, turn, candidates, expected) in [
+            (
+                least,
+                0,
+                vec![well(3, false), well(1, false), well(2, false)],
+                Some(1),
+            ),
+            (least, 0, vec![well(1, false), well(1, false)], Some(0)),
+            (least, 1, vec![well(1, false), well(1, false)], Some(1)),
+            (
+                round,
+                2,
+                vec![well(3, false), well(1, false), well(9, false)],
+                Some(2),
+            ),
+            (
+                round,
+                3,
+                vec![well(3, false), well(1, false), well(9, false)],
+                Some(0),
+            ),
+            (
+                round,
+                usize::MAX,
+                vec![well(0, false), well(0, false)],
+                Some(1),
+            ),
+            (least, 0, vec![paused(false), well(9, false)], Some(1)),
+            (least, 0, vec![well(0, true), well(9, false)], Some(1)),
+            (least, 0, vec![well(0, true), paused(false)], Some(0)),
+            (least, 0, vec![paused(false), longer], Some(1)),
+            (least, 0, vec![longer, paused(false)], Some(0)),
+            (least, 0, vec![paused(true), paused(false)], Some(1)),
+            (least, 0, vec![out, paused(false)], Some(1)),
+            (least, 0, vec![out, out], None),
+            (least, 0, vec![], None),
+        ] {
+            let chosen = choose(balance, turn, &candidates, now);
+            assert_eq!(chosen, expected, "{balance:?} {turn} {candidates:?}");
+        }
+    }
+}

@@ -38,6 +38,8 @@ enum Requests {
         until: Instant,
         /// Pauses so far, this one included.
         pauses: u32,
+        /// The last one is over, and a request finds out whether it was long enough.
+        tried: bool,
     },
 }
 
@@ -118,10 +120,11 @@ impl Health {
     /// The one that tries after a pause keeps the others away for as long again.
     fn asked(self, now: Instant, policy: Policy) -> Self {
         match self.requests {
-            Requests::Paused { until, pauses } if until <= now => Self {
+            Requests::Paused { until, pauses, .. } if until <= now => Self {
                 requests: Requests::Paused {
                     until: now + pause(policy, pauses),
                     pauses,
+                    tried: true,
                 },
                 ..self
             },
@@ -140,27 +143,25 @@ impl Health {
 
     fn failed(self, now: Instant, policy: Policy) -> (Self, Option<Change>) {
         let pauses = match self.requests {
-            Requests::Well { failures }
-                if failures + 1 < policy.max_fails || policy.max_fails == 0 =>
-            {
-                let requests = Requests::Well {
-                    failures: failures.saturating_add(1),
-                };
-                return (Self { requests, ..self }, None);
+            Requests::Well { failures } => {
+                let failures = failures.saturating_add(1);
+                if failures < policy.max_fails || policy.max_fails == 0 {
+                    let requests = Requests::Well { failures };
+                    return (Self { requests, ..self }, None);
+                }
+                1
             }
-            Requests::Well { .. } => 1,
+            // It was under way when the others failed, and says nothing new.
+            Requests::Paused { tried: false, .. } => return (self, None),
             Requests::Paused { pauses, .. } => pauses.saturating_add(1),
         };
         let length = pause(policy, pauses);
-        let until = now + length;
-        let requests = Requests::Paused { until, pauses };
-        // Requests that were under way when it failed say nothing new.
-        let is_new =
-            !matches!(self.requests, Requests::Paused { until, .. } if now < until) || pauses > 1;
-        (
-            Self { requests, ..self },
-            is_new.then_some(Change::Paused(length)),
-        )
+        let requests = Requests::Paused {
+            until: now + length,
+            pauses,
+            tried: false,
+        };
+        (Self { requests, ..self }, Some(Change::Paused(length)))
     }
 
     fn check_passed(self) -> (Self, Option<Change>) {
@@ -193,4 +194,167 @@ fn pause(policy: Policy, number: u32) -> Duration {
         .pause
         .saturating_mul(1 << doublings)
         .min(PAUSE_MAX.max(policy.pause))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: Policy = Policy {
+        max_fails: 3,
+        pause: Duration::from_secs(2),
+    };
+
+    /// Seconds after the start, what happens, who may be asked afterwards, what the log hears.
+    type Row = (u64, Event, bool, Option<Change>);
+
+    fn run(policy: Policy, rows: &[Row]) -> Health {
+        let start = Instant::now();
+        let mut health = Health::default();
+        for (number, (second, event, available, change)) in rows.iter().enumerate() {
+            let now = start + Duration::from_secs(*second);
+            let (next, told) = health.step(*event, now, policy);
+            assert_eq!(told, *change, "row {number}: {event:?}");
+            assert_eq!(
+                next.is_available(now),
+                *available,
+                "row {number}: {event:?}"
+            );
+            health = next;
+        }
+        health
+    }
+
+    fn paused(seconds: u64) -> Option<Change> {
+        Some(Change::Paused(Duration::from_secs(seconds)))
+    }
+
+    #[test]
+    fn three_failures_in_a_row_are_an_outage_and_an_answer_between_them_is_none() {
+        use Event::{Answered, Failed};
+        run(
+            POLICY,
+            &[
+                (0, Failed, true, None),
+                (0, Failed, true, None),
+                (0, Answered, true, None),
+                (0, Failed, true, None),
+                (0, Failed, true, None),
+                (0, Failed, false, paused(2)),
+            ],
+        );
+    }
+
+    #[test]
+    fn after_a_pause_one_tries_and_the_next_pause_is_longer() {
+        use Event::{Answered, Asked, Failed};
+        let once = Policy {
+            max_fails: 1,
+            ..POLICY
+        };
+        run(
+            once,
+            &[
+                (0, Failed, false, paused(2)),
+                (1, Asked, false, None),
+                // Taken: nobody else tries before the next pause is over.
+                (2, Asked, false, None),
+                (3, Failed, false, paused(4)),
+                (7, Asked, false, None),
+                (7, Failed, false, paused(8)),
+                (15, Asked, false, None),
+                (15, Answered, true, Some(Change::Back)),
+                (15, Failed, false, paused(2)),
+            ],
+        );
+    }
+
+    #[test]
+    fn a_try_that_never_ends_keeps_the_others_away_for_one_pause_only() {
+        use Event::{Asked, Failed};
+        let once = Policy {
+            max_fails: 1,
+            ..POLICY
+        };
+        let health = run(
+            once,
+            &[(0, Failed, false, paused(2)), (2, Asked, false, None)],
+        );
+        let until = health.paused_until().unwrap();
+        assert!(health.is_available(until));
+    }
+
+    #[test]
+    fn what_was_under_way_when_it_failed_makes_the_first_pause_no_longer() {
+        use Event::{Asked, Failed};
+        let once = Policy {
+            max_fails: 1,
+            ..POLICY
+        };
+        run(
+            once,
+            &[
+                (0, Failed, false, paused(2)),
+                (0, Failed, false, None),
+                (1, Failed, false, None),
+                (2, Asked, false, None),
+                (3, Failed, false, paused(4)),
+            ],
+        );
+    }
+
+    #[test]
+    fn no_number_of_failures_counts_where_none_should() {
+        let never = Policy {
+            max_fails: 0,
+            ..POLICY
+        };
+        run(never, &[(0, Event::Failed, true, None); 50]);
+    }
+
+    #[test]
+    fn pauses_grow_to_a_minute_and_no_further() {
+        let lengths: Vec<_> = (1..9)
+            .map(|number| pause(POLICY, number).as_secs())
+            .collect();
+        assert_eq!(lengths, [2, 4, 8, 16, 32, 60, 60, 60]);
+        assert_eq!(pause(POLICY, u32::MAX).as_secs(), 60);
+        let long = Policy {
+            pause: Duration::from_secs(600),
+            ..POLICY
+        };
+        assert_eq!(pause(long, 1).as_secs(), 600);
+    }
+
+    #[test]
+    fn checks_take_out_after_two_failures_and_put_back_after_one_pass() {
+        use Event::{Answered, CheckFailed, CheckPassed, Failed};
+        let health = run(
+            POLICY,
+            &[
+                (0, CheckPassed, true, None),
+                (5, CheckFailed, true, None),
+                (10, CheckPassed, true, None),
+                (15, CheckFailed, true, None),
+                (20, CheckFailed, false, Some(Change::TakenOut)),
+                (21, Answered, false, None),
+                (25, CheckFailed, false, None),
+                (30, CheckPassed, true, Some(Change::Back)),
+                (31, Failed, true, None),
+                (31, Failed, true, None),
+                (31, Failed, false, paused(2)),
+                (32, CheckPassed, true, Some(Change::Back)),
+            ],
+        );
+        assert!(health.may_be_tried());
+    }
+
+    #[test]
+    fn one_that_never_passed_a_check_is_out_after_the_first() {
+        let health = run(
+            POLICY,
+            &[(0, Event::CheckFailed, false, Some(Change::TakenOut))],
+        );
+        assert!(!health.may_be_tried());
+    }
 }
