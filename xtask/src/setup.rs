@@ -29,6 +29,8 @@ pub(crate) enum Need {
     Browser,
     /// What HTTPS is tested with: openssl, curl, and pebble, a certificate authority for tests.
     Https,
+    /// h2load, nghttp and curl: clients of HTTP/2 that other people wrote.
+    Nghttp,
     /// cargo-deny.
     Deny,
     /// nginx and wrk: what the bench measures with.
@@ -43,6 +45,7 @@ impl Need {
             Self::Postgres => "PostgreSQL",
             Self::Browser => "Chromium",
             Self::Https => "openssl, curl and pebble",
+            Self::Nghttp => "h2load, nghttp and curl",
             Self::Deny => "cargo-deny",
             Self::Peers => "nginx and wrk",
         }
@@ -95,6 +98,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         Need::Postgres,
         Need::Browser,
         Need::Https,
+        Need::Nghttp,
         Need::Deny,
     ]);
     for (need, error) in &tools.missing {
@@ -134,6 +138,10 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
             apt.provide("curl", &["curl"])?;
             apt.provide("pebble", &["pebble"])?;
             apt.provide("pebble-challtestsrv", &["pebble"]).map(drop)
+        }
+        Need::Nghttp => {
+            apt.provide("curl", &["curl"])?;
+            apt.provide("h2load", &["nghttp2-client"]).map(drop)
         }
         Need::Deny => deny::provide().map(|program| tools.deny = Some(program)),
         Need::Peers => {

@@ -15,6 +15,7 @@ mod app;
 mod data;
 mod edge;
 mod https;
+mod proxy;
 mod reader;
 mod top;
 

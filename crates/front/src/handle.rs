@@ -11,6 +11,7 @@ use crate::message::Response;
 use crate::mount::Mount;
 use crate::named_file;
 use crate::own_file;
+use crate::proxy;
 use crate::redirect;
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::{self, Trouble};
@@ -57,6 +58,15 @@ pub(crate) async fn handle(
         }
         Route::Secure(location) => Ok(respond::moved_for_good(request, &location).into()),
         Route::Challenge(text) => Ok(respond::challenge(text).into()),
+        Route::Proxy(proxy) => {
+            let mut asking = proxy::Asking {
+                thread,
+                request,
+                proxy,
+                upload: proxy::Upload::Whole(&body),
+            };
+            Ok(asking.ask().await?)
+        }
         Route::App(site, app) => {
             let asking = Asking {
                 thread,

@@ -252,6 +252,23 @@ impl Frames {
         self.send(&Frame::new(kind::RST_STREAM, 0, stream, code.to_be_bytes()))
     }
 
+    /// Sends a ping and waits for its echo: what was sent before has been read then.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub fn echo(&mut self) -> io::Result<()> {
+        self.send(&Frame::new(kind::PING, 0, 0, [7; 8]))?;
+        loop {
+            let frame = self.read()?.ok_or(ErrorKind::UnexpectedEof)?;
+            self.acknowledge(&frame);
+            match frame.kind {
+                kind::PING if frame.flags & END != 0 => return Ok(()),
+                kind::HEADERS => drop(self.decode(&frame)?),
+                _ => {}
+            }
+        }
+    }
+
     /// The next fields on this stream.
     ///
     /// # Errors

@@ -2,9 +2,9 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 /// Follows each invalid request: a second answer would be this one's.
-const NEXT: &str = "GET /static/hello.txt HTTP/1.1\r\nHost: example.com\r\n\r\n";
+pub(crate) const NEXT: &str = "GET /static/hello.txt HTTP/1.1\r\nHost: example.com\r\n\r\n";
 
-const HEADS: &[(&str, &str)] = &[
+pub(crate) const HEADS: &[(&str, &str)] = &[
     // The request line.
     ("400", "\r\nGET / HTTP/1.1\r\nHost: example.com\r\n\r\n"),
     ("400", "\nGET / HTTP/1.1\r\nHost: example.com\r\n\r\n"),

@@ -27,12 +27,15 @@ pub(crate) fn plan(
     https: Https,
 ) -> Result<Plan, Failure> {
     let folders = site::folders(project, statics)?;
+    let proxies = site::proxies(project);
     let name = project.site.name.clone();
     let retry = project.site.app.retry;
     Ok(Plan {
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
-        table: Box::new(move |lanes| site::table(&name, &folders, lanes, (retry, https.clone()))),
+        table: Box::new(move |lanes| {
+            site::table(&name, &folders, &proxies, lanes, (retry, https.clone()))
+        }),
         graceful_timeout: project.site.app.graceful_timeout,
         traceback: Some(state.dir.join("log/app.log")),
     })
