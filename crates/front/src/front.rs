@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot};
 use crate::access_log::AccessLog;
 use crate::addresses::Addresses;
 use crate::limits::Limits;
-use crate::listen::{Accepted, Listener};
+use crate::listen::{Accepted, Address, Listener};
 use crate::table::Table;
 use crate::tally::Tally;
 use crate::thread::{self, Command, Thread};
@@ -177,6 +177,9 @@ impl Front {
     /// `Arc`, to hand the socket on to a successor.
     /// Returns when every thread watches it.
     pub fn accept(&self, listener: &Arc<Listener>) {
+        if let (true, Address::Tcp(address)) = (listener.is_https(), listener.address()) {
+            self.shared.tls.set_port(address.port());
+        }
         let (done, all_done) = std::sync::mpsc::channel();
         self.tell(|| Command::Accept(Arc::clone(listener), done.clone()));
         drop(done);

@@ -33,6 +33,8 @@ pub(crate) enum Trouble {
     NoHost,
     #[error("this connection was made for another site")]
     Misdirected,
+    #[error("the site is not up at the moment")]
+    Closed,
     #[error("nothing is at this address")]
     NotFound,
     #[error("TRACE is not served here")]
@@ -65,7 +67,7 @@ impl Trouble {
             Self::NamedFile(NamedFileError::Missing { .. }) => 404,
             Self::Proxy(error) => proxy_status(error),
             Self::Environ => 400,
-            Self::Descriptor(_) => 503,
+            Self::Descriptor(_) | Self::Closed => 503,
         }
     }
 

@@ -15,15 +15,15 @@ use crate::tls;
 /// How a site wants to be reached.
 #[derive(Clone, Debug, Default)]
 pub struct Https {
-    redirect: Option<u16>,
+    redirect: bool,
     hsts: Option<Box<str>>,
 }
 
 impl Https {
-    /// Visitors who come over HTTP are sent to HTTPS on this port, once there is a certificate for the host.
+    /// Visitors who come over HTTP are sent to HTTPS, once there are a listener and a certificate for the host.
     #[must_use]
-    pub fn redirecting(mut self, port: u16) -> Self {
-        self.redirect = Some(port);
+    pub fn redirecting(mut self) -> Self {
+        self.redirect = true;
         self
     }
 
@@ -77,7 +77,7 @@ fn other_name<'e>(ends: &'e Ends, request: &Request) -> Option<&'e [u8]> {
 /// The Location over HTTPS, for a request that shall not be answered without. The canonical host is
 /// reached in the same step.
 fn secured(found: Found<'_>, request: &Request, tls: &tls::Tls) -> Option<Vec<u8>> {
-    let port = found.site.https.redirect?;
+    let port = tls.port().filter(|_| found.site.https.redirect)?;
     if request.scheme != Scheme::Http || tls::is_challenge(request.path.bytes()) {
         return None;
     }

@@ -10,6 +10,7 @@ pub(crate) mod session;
 mod store;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU16, Ordering};
 
 use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
@@ -52,6 +53,8 @@ impl Protocol {
 pub(crate) struct Tls {
     pub(crate) config: Arc<ServerConfig>,
     pub(crate) keyring: Arc<Keyring>,
+    /// Where visitors find HTTPS; 0: nowhere.
+    port: AtomicU16,
 }
 
 /// What may change while connections come: certificates, and what their authorities ask for.
@@ -94,7 +97,19 @@ impl Tls {
         Ok(Self {
             config: Arc::new(config),
             keyring,
+            port: AtomicU16::new(0),
         })
+    }
+
+    /// Visitors can come over HTTPS on this port. Of several, 443 is the one that need not be written.
+    pub(crate) fn set_port(&self, port: u16) {
+        if self.port().is_none() || port == 443 {
+            self.port.store(port, Ordering::Relaxed);
+        }
+    }
+
+    pub(crate) fn port(&self) -> Option<u16> {
+        Some(self.port.load(Ordering::Relaxed)).filter(|port| *port != 0)
     }
 
     /// Whether a handshake with this name would be answered with a certificate of that name.

@@ -1,15 +1,18 @@
-//! HTTPS of a site: which certificates the front is given, by whom, and when.
+//! HTTPS of the sites: which certificates the front is given, by whom, and when.
 
+mod desk;
 mod own;
 
+use std::path::Path;
 use std::sync::Arc;
 
-use hotclub_config::{CertificateSource, Fault, Site};
-use hotclub_front::{Certificates, Https as Rules, Keyring};
+use hotclub_config::{CertificateSource, Fault, Https, Site};
+use hotclub_front::{Front, Https as Rules};
 use tokio::task::JoinSet;
 
 use crate::console::Failure;
 use crate::listeners::Listeners;
+use desk::Desk;
 
 pub(crate) use own::OwnFiles;
 
@@ -28,56 +31,71 @@ pub(crate) fn faults(site: &Site) -> Vec<Fault> {
     }
 }
 
-/// How the site wants to be reached, given what it listens on.
-pub(crate) fn rules(site: &Site, listeners: &Listeners) -> Rules {
+/// How a site wants to be reached.
+pub(crate) fn rules(https: &Https) -> Rules {
     let mut rules = Rules::default();
-    if let Some(port) = listeners.https_port().filter(|_| site.https.redirect) {
-        rules = rules.redirecting(port);
+    if https.redirect {
+        rules = rules.redirecting();
     }
-    match site.https.hsts {
+    match https.hsts {
         Some(age) => rules.strict(age),
         None => rules,
     }
 }
 
-/// Sees to the certificates while the site is served; ends when dropped.
+/// Sees to the certificates while sites are served; ends when dropped.
 #[derive(Debug, Default)]
 pub(crate) struct Certifier {
-    _tasks: JoinSet<()>,
+    tasks: JoinSet<()>,
 }
 
 impl Certifier {
-    /// Puts what is there already on the keyring, and sees to the rest.
-    pub(crate) fn start(
-        site: &Site,
-        listeners: &Listeners,
-        keyring: &Arc<Keyring>,
+    /// Puts what is there already on the front's keyring, and sees to the rest. `state` is the folder for what is
+    /// to be kept.
+    pub(crate) fn start<'s>(
+        sites: impl IntoIterator<Item = &'s Site>,
+        (front, listeners): (&Front, &Listeners),
+        _state: &Path,
     ) -> Result<Self, Failure> {
-        if listeners.https_port().is_none() {
-            return Ok(Self::default());
+        let desk = Arc::new(Desk::new(front.keyring()));
+        let mut certifier = Self::default();
+        if !listeners.any_https() {
+            return Ok(certifier);
         }
-        match &site.https.certificates {
-            CertificateSource::Own { certificate, key } => {
-                Self::own(OwnFiles::new(certificate.clone(), key.clone()), keyring)
-            }
-            CertificateSource::Local | CertificateSource::Acme => {
-                Err(Failure::new("an https listener needs a certificate")
-                    .hint("write certificate = \"cert.pem\" and key = \"key.pem\" under [https]"))
+        for site in sites {
+            let hosts: Vec<String> = site.all_hosts().map(str::to_owned).collect();
+            match &site.https.certificates {
+                CertificateSource::Own { certificate, key } => {
+                    let files = OwnFiles::new(certificate.clone(), key.clone());
+                    certifier.follow(files, hosts, &desk)?;
+                }
+                CertificateSource::Local | CertificateSource::Acme => {}
             }
         }
+        Ok(certifier)
     }
 
-    /// Of files that somebody else looks after.
-    pub(crate) fn own(files: OwnFiles, keyring: &Arc<Keyring>) -> Result<Self, Failure> {
+    /// One certificate for whatever name is asked for.
+    pub(crate) fn of_files(files: OwnFiles, front: &Front) -> Result<Self, Failure> {
+        let desk = Arc::new(Desk::new(front.keyring()));
+        let mut certifier = Self::default();
+        certifier.follow(files, Vec::new(), &desk)?;
+        Ok(certifier)
+    }
+
+    fn follow(
+        &mut self,
+        files: OwnFiles,
+        hosts: Vec<String>,
+        desk: &Arc<Desk>,
+    ) -> Result<(), Failure> {
         let seen = files.stamp();
         let certificate = files
             .load()
             .map_err(|wrong| Failure::new(wrong.to_string()).hint(wrong.hint()))?;
-        let mut certificates = Certificates::default();
-        certificates.set_fallback(&certificate);
-        keyring.set_certificates(certificates);
-        let mut tasks = JoinSet::new();
-        tasks.spawn(own::follow(files, seen, Arc::clone(keyring)));
-        Ok(Self { _tasks: tasks })
+        desk.put(&hosts, &certificate);
+        self.tasks
+            .spawn(own::follow(files, seen, hosts, Arc::clone(desk)));
+        Ok(())
     }
 }

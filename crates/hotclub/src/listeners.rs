@@ -111,20 +111,9 @@ impl Listeners {
         self.sockets.iter().map(|listener| url(listener)).collect()
     }
 
-    /// The port on which visitors find HTTPS.
-    pub(crate) fn https_port(&self) -> Option<u16> {
-        let https = self.sockets.iter().filter(|listener| listener.is_https());
-        let mut ports = https.filter_map(|listener| match listener.address() {
-            Address::Tcp(address) => Some(address.port()),
-            Address::Unix(_) => None,
-        });
-        let first = ports.next()?;
-        // The one that need not be written, if it is there.
-        Some(if ports.any(|port| port == 443) {
-            443
-        } else {
-            first
-        })
+    /// Whether visitors can come over HTTPS.
+    pub(crate) fn any_https(&self) -> bool {
+        self.sockets.iter().any(|listener| listener.is_https())
     }
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {

@@ -78,7 +78,7 @@ fn certifier(args: &ServeArgs, front: &Front) -> Result<Certifier, Failure> {
     let here = std::env::current_dir()?;
     let key = args.keyfile.as_ref().unwrap_or(certificate);
     let files = OwnFiles::new(here.join(certificate), here.join(key));
-    Certifier::own(files, &front.keyring())
+    Certifier::of_files(files, front)
 }
 
 async fn open(

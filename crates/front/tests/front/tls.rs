@@ -63,7 +63,7 @@ fn serve(change: impl FnOnce(&mut Limits)) -> Served {
         let mount = FileMount::open(&files, MountOptions::new(MountKind::Static)).unwrap();
         let hosts = hosts.iter().map(|host| (*host).to_owned()).collect();
         let rules = Https::default()
-            .redirecting(https.port())
+            .redirecting()
             .strict(Duration::from_secs(600));
         let site = Site::new(name, hosts, vec![Mount::new("/", mount)], None);
         Arc::new(site.over_https(rules))

@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_front::{Certificate, CertificateError, Certificates, Keyring};
+use hotclub_front::{Certificate, CertificateError};
+
+use super::desk::Desk;
 
 const LOOK: Duration = Duration::from_secs(1);
 /// Two files are not written at once: only a mismatch that lasts is one.
@@ -136,7 +138,7 @@ impl fmt::Display for Unusable {
 }
 
 /// Takes what the files become, forever. What cannot be used changes nothing, and is said once.
-pub(super) async fn follow(files: OwnFiles, mut seen: Stamp, keyring: Arc<Keyring>) {
+pub(super) async fn follow(files: OwnFiles, mut seen: Stamp, hosts: Vec<String>, desk: Arc<Desk>) {
     let (mut tries, mut said) = (0, false);
     loop {
         tokio::time::sleep(LOOK).await;
@@ -150,9 +152,7 @@ pub(super) async fn follow(files: OwnFiles, mut seen: Stamp, keyring: Arc<Keyrin
         seen = now;
         match files.load() {
             Ok(certificate) => {
-                let mut certificates = Certificates::default();
-                certificates.set_fallback(&certificate);
-                keyring.set_certificates(certificates);
+                desk.put(&hosts, &certificate);
                 tries = 0;
                 tracing::info!(file = %files.certificate.display(), "the certificate is reloaded");
             }
