@@ -2,7 +2,6 @@
 //! program.
 
 #[cfg(test)]
-mod invalid;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]
