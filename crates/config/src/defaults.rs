@@ -95,3 +95,35 @@ pub const H2C: bool = false;
 
 /// The name of a site whose folder has none that could be used.
 pub const NAME: &str = "site";
+
+/// A server that does not take a connection within five seconds is down, or too far away to proxy to.
+pub const PROXY_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A server that takes no byte of a request for a minute will not take the next one either.
+pub const PROXY_SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// From the request's last byte to the answer's first: NGINX's number, so that moving changes nothing.
+pub const PROXY_RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Between two pieces of an answer. Streams of events are quiet for long, and a client that left ends
+/// the exchange anyway; so this is more generous than NGINX's minute.
+pub const PROXY_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Chats and terminals are left open over lunch; their own pings, where they have them, keep them longer.
+pub const PROXY_TUNNEL_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// One more try, and only where the first is known to have had no effect. More would multiply the load
+/// just when there is too much of it.
+pub const PROXY_RETRIES: u32 = 1;
+
+/// One lost connection is an accident, three in a row are an outage.
+pub const PROXY_MAX_FAILS: u32 = 3;
+
+/// The first pause of an upstream that failed. It doubles, up to a minute.
+pub const PROXY_FAIL_PAUSE: Duration = Duration::from_secs(2);
+
+/// Often enough that an outage is noticed before people write about it.
+pub const PROXY_HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A health page does next to nothing.
+pub const PROXY_HEALTH_TIMEOUT: Duration = Duration::from_secs(2);

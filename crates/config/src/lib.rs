@@ -14,6 +14,7 @@ mod load;
 mod model;
 mod mount;
 mod name;
+mod proxy;
 mod read;
 mod secret;
 mod unsupported;
@@ -24,9 +25,10 @@ pub use listen::ListenError;
 pub use load::load;
 pub use model::{
     AccessLog, App, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat, Origin,
-    Process, Proxy, Python, Release, Runtime, RuntimeKind, Server, Site,
+    Process, Python, Release, Runtime, RuntimeKind, Server, Site,
 };
 pub use mount::{Mount, MountError};
+pub use proxy::{Balance, Health, Proxy, Upstream, UpstreamError};
 pub use secret::Secret;
 pub use unsupported::unsupported;
 

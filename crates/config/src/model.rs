@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::fault::{Fault, Faults, Positions};
 use crate::mount::Mount;
+use crate::proxy::Proxy;
 use crate::{Secret, defaults};
 
 /// One site: a whole `hotclub.toml`.
@@ -148,14 +149,6 @@ pub struct Files {
     pub internal: bool,
     /// `Cache-Control: max-age`; `None`: the front's rules for static and media files.
     pub max_age: Option<Duration>,
-}
-
-/// `[[proxy]]`: a URL passed on to another server. Not served yet.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Proxy {
-    pub url: Mount,
-    /// `http://…`, `https://…` or `unix:/path`.
-    pub to: String,
 }
 
 /// `[[process]]`: a program that runs beside the app. Not started yet.

@@ -14,6 +14,7 @@ use crate::model::Site;
 mod app;
 mod data;
 mod edge;
+mod proxy;
 mod reader;
 mod top;
 

@@ -11,6 +11,7 @@ use hotclub_app::Lane;
 use crate::files::FileMount;
 use crate::hosts::HostMap;
 use crate::mount::Mount;
+use crate::proxy::Proxy;
 use crate::redirect::Redirect;
 
 /// All sites of a front.
@@ -19,6 +20,8 @@ pub struct Table {
     by_host: HostMap<Door>,
     fallback: Option<Arc<Site>>,
     own: Option<Arc<Site>>,
+    /// Of all sites: what has to be looked after without a request.
+    proxies: Vec<Arc<Proxy>>,
 }
 
 /// What a host leads to.
@@ -74,7 +77,10 @@ impl Table {
     #[must_use]
     pub fn new(sites: impl IntoIterator<Item = Arc<Site>>, fallback: Option<Arc<Site>>) -> Self {
         let mut by_host = HostMap::default();
+        let mut proxies = Vec::new();
+        proxies.extend(fallback.iter().flat_map(|site| site.proxies()));
         for site in sites {
+            proxies.extend(site.proxies());
             let served = site.hosts.iter().map(|host| (host, false));
             for (host, moved) in served.chain(site.moved.iter().map(|host| (host, true))) {
                 let site = Arc::clone(&site);
@@ -85,6 +91,7 @@ impl Table {
             by_host,
             fallback,
             own: None,
+            proxies,
         }
     }
 
@@ -92,8 +99,14 @@ impl Table {
     /// connection came to, or (HTTP/1.0) no host at all.
     #[must_use]
     pub fn with_own(mut self, site: Arc<Site>) -> Self {
+        self.proxies.extend(site.proxies());
         self.own = Some(site);
         self
+    }
+
+    /// Every proxy of every site; one may come several times.
+    pub(crate) fn proxies(&self) -> impl Iterator<Item = &Arc<Proxy>> {
+        self.proxies.iter()
     }
 
     /// The site of a host without port, in any case (`None`: HTTP/1.0 without one), asked for on a connection to
@@ -166,6 +179,10 @@ impl Site {
         self
     }
 
+    fn proxies(&self) -> impl Iterator<Item = Arc<Proxy>> {
+        self.mounts.iter().filter_map(Mount::proxied).cloned()
+    }
+
     /// The internal mount in whose folder a file lies (by the text of its absolute path), and what follows
     /// that folder.
     #[must_use]
@@ -183,7 +200,7 @@ impl Site {
     pub fn mount<'s, 'p>(&'s self, path: &'p [u8]) -> Option<(&'s Mount, &'p [u8])> {
         self.mounts
             .iter()
-            .find_map(|mount| Some((mount, path.strip_prefix(&*mount.url)?)))
+            .find_map(|mount| Some((mount, mount.rest(path)?)))
     }
 
     /// The redirect of exactly this path.

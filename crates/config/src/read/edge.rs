@@ -1,11 +1,11 @@
-//! `[[files]]`, `[[proxy]]`, `[limits]`, `[log]` and `[server]`: what a visitor meets.
+//! `[[files]]`, `[limits]`, `[log]` and `[server]`: what a visitor meets.
 
 use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::app::path;
 use super::reader::{Reader, Section};
-use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Proxy, Server};
+use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Server};
 use crate::mount::Mount;
 use crate::value::{self, Wrong};
 
@@ -32,23 +32,6 @@ pub(super) fn files(reader: &mut Reader, top: &mut Section<'_>, mounts: &mut Mou
     all
 }
 
-pub(super) fn proxies(
-    reader: &mut Reader,
-    top: &mut Section<'_>,
-    mounts: &mut Mounts,
-) -> Vec<Proxy> {
-    let mut all = Vec::new();
-    for mut section in reader.tables(top, "proxy") {
-        let url = mounts.read(reader, &mut section, "\"/grafana/\"");
-        let to = reader.require(&mut section, "to", target, "\"http://127.0.0.1:3000\"");
-        reader.end(section);
-        if let (Some(url), Some(to)) = (url, to) {
-            all.push(Proxy { url, to });
-        }
-    }
-    all
-}
-
 fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
     const EXPECTED: &str = "a path that begins and ends with `/`";
     let text = value
@@ -61,28 +44,6 @@ fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
             None => wrong.example("\"/media/\""),
         }
     })
-}
-
-fn target(value: &DeValue<'_>) -> Result<String, Wrong> {
-    const EXPECTED: &str = "an http://, https:// or unix: address";
-    const EXAMPLE: &str = "\"http://127.0.0.1:3000\"";
-    let text = value::text(value, EXAMPLE)?;
-    let rest = ["http://", "https://", "unix:"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme));
-    match rest {
-        Some(rest)
-            if !rest.is_empty() && !rest.starts_with([':', '?', '#']) && !text.contains(' ') =>
-        {
-            Ok(text)
-        }
-        Some(_) => Err(Wrong::value(EXPECTED, "this names no server").example(EXAMPLE)),
-        None if text.contains("://") => {
-            Err(Wrong::value(EXPECTED, "this scheme is not known").example(EXAMPLE))
-        }
-        None => Err(Wrong::value(EXPECTED, "the scheme is missing")
-            .example(value::quoted(&format!("http://{text}")))),
-    }
 }
 
 /// The mounts read so far, with the keys where they stand: one URL can have only one meaning. A mount
@@ -100,7 +61,7 @@ impl Mounts {
         self.0.push((key, url.clone()));
     }
 
-    fn read(
+    pub(super) fn read(
         &mut self,
         reader: &mut Reader,
         section: &mut Section<'_>,

@@ -3,7 +3,7 @@
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Reader, Section};
-use super::{app, data, edge};
+use super::{app, data, edge, proxy};
 use crate::model::Site;
 use crate::name;
 use crate::value::{self, Wrong};
@@ -20,7 +20,7 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.database = data::database(reader, &mut top);
     let mut mounts = edge::Mounts::default();
     site.files = edge::files(reader, &mut top, &mut mounts);
-    site.proxies = edge::proxies(reader, &mut top, &mut mounts);
+    site.proxies = proxy::proxies(reader, &mut top, &mut mounts);
     site.processes = app::processes(reader, &mut top);
     site.release = app::release(reader, &mut top);
     site.runtime = app::runtime(reader, &mut top);

@@ -25,12 +25,13 @@ pub(crate) fn plan(
     buffers: &Arc<Buffers>,
 ) -> Result<Plan, Failure> {
     let folders = site::folders(project, statics)?;
+    let proxies = site::proxies(project);
     let name = project.site.name.clone();
     let retry = project.site.app.retry;
     Ok(Plan {
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
-        table: Box::new(move |lanes| site::table(&name, &folders, lanes, retry)),
+        table: Box::new(move |lanes| site::table(&name, &folders, &proxies, lanes, retry)),
         graceful_timeout: project.site.app.graceful_timeout,
         traceback: Some(state.dir.join("log/app.log")),
     })

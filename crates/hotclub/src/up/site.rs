@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hotclub_app::{Buffers, Lane};
 use hotclub_front::files::{FileMount, HashedNames, MountKind, MountOptions, Symlinks};
 use hotclub_front::{
-    AccessLog, AppRoute, Limits, Mount, NamedFiles, Options, Site, Table, TrustedProxies,
+    AccessLog, AppRoute, Limits, Mount, NamedFiles, Options, Proxy, Site, Table, TrustedProxies,
 };
 
 use super::release::Statics;
@@ -77,7 +77,9 @@ pub(crate) fn folders(project: &Project, statics: &Statics) -> Result<Vec<Folder
     }
     let detected = [static_folder(project, statics)?, media_folder(project)];
     for folder in detected.into_iter().flatten() {
-        let is_replaced = folders.iter().any(|other| other.url == folder.url);
+        let proxies = &project.site.proxies;
+        let is_replaced = folders.iter().any(|other| other.url == folder.url)
+            || proxies.iter().any(|proxy| proxy.url.as_str() == folder.url);
         // What the file calls internal is not public because a setting names it.
         let is_withheld = internal.iter().any(|path| folder.real().starts_with(path));
         if !is_replaced && !is_withheld {
@@ -173,15 +175,24 @@ pub(crate) fn described(url: &str, folder: &Path, project: &Project) -> String {
     format!("{url} ({})", project.shown(folder).display())
 }
 
+/// What other servers answer. Made once: health and connections outlive a reload of the app.
+pub(crate) fn proxies(project: &Project) -> Vec<Arc<Proxy>> {
+    let proxies = project.site.proxies.iter();
+    proxies
+        .map(|proxy| Arc::new(Proxy::new(proxy.clone())))
+        .collect()
+}
+
 /// The table of one site that answers every host: which hosts are right is Django's business
 /// (ALLOWED_HOSTS).
 pub(crate) fn table(
     name: &str,
     folders: &[Folder],
+    proxies: &[Arc<Proxy>],
     lanes: Vec<Lane>,
     retry: bool,
 ) -> Result<Table, Failure> {
-    let mut mounts = Vec::with_capacity(folders.len());
+    let mut mounts: Vec<Mount> = proxies.iter().cloned().map(Mount::proxy).collect();
     for folder in folders {
         let Folder { url, path, options } = folder;
         let files = FileMount::open(path, options.clone())

@@ -3,7 +3,8 @@
 
 mod http1;
 mod http2;
-mod table;
+
+use hotclub_testkit::Program;
 
 /// Answers with what it sees, and says on stderr that it was asked.
 const APP: &str = r#"
@@ -35,10 +36,16 @@ impl Expected {
         self.markers += usize::from(marker);
     }
 
-    /// Whatever was answered has been said before.
-    fn check(&self, stderr: &str) {
+    /// One request more, so that what was said of all before it has been read.
+    fn check(&self, program: &Program) {
+        program.get("/last").expect(200);
+        program.says("REACHED /last");
+        let stderr = program.stderr.text();
         let reached = || stderr.lines().filter(|line| line.starts_with("REACHED"));
         let markers = reached().filter(|line| line.ends_with(" /marker")).count();
-        assert_eq!((reached().count(), markers), (self.requests, self.markers));
+        assert_eq!(
+            (reached().count(), markers),
+            (self.requests + 1, self.markers)
+        );
     }
 }

@@ -1,12 +1,11 @@
 //! HTTP/1.1 and 1.0.
 
+use hotclub_testkit::conformance::{self, Case, HTTP1, bytes};
 use hotclub_testkit::{Raw, until};
 
-use super::table::{self, Case, bytes};
 use super::{APP, Expected};
 use crate::serve::{app_of, serve};
 
-const TABLE: &str = include_str!("../../conformance/http1.txt");
 const MARKER: &[u8] = b"GET /marker HTTP/1.1\r\nHost: a\r\n\r\n";
 
 #[test]
@@ -15,14 +14,14 @@ fn each_request_of_http_1_becomes_what_the_rfc_says() {
     let program = serve("app", project.dir(), 2)
         .args(["--access-logfile", "-"])
         .serve();
-    let cases = table::read(TABLE);
+    let cases = conformance::read(HTTP1);
     assert!(cases.len() >= 200, "{}", cases.len());
     let mut expected = Expected::default();
-    let failed = table::failed(&cases, |case| {
+    let failed = conformance::failed(&cases, |case| {
         let mut connection = program.connect();
         // It may be answered, and closed, before all of it was sent.
         let _ = connection.send([&bytes(case.column(0))[..], MARKER].concat());
-        if is_refused(case) {
+        if case.is_refused() {
             check_refused(case, &mut connection);
         } else {
             let kept = check_answered(case, &mut connection);
@@ -30,9 +29,9 @@ fn each_request_of_http_1_becomes_what_the_rfc_says() {
         }
     });
     assert_eq!(failed, 0, "of {}", cases.len());
-    expected.check(&program.stderr.text());
+    expected.check(&program);
     // Refused or not, each has its line.
-    let lines = cases.len() + expected.markers;
+    let lines = cases.len() + expected.markers + 1;
     until("the access log", || {
         (program.stdout.count() == lines).then_some(())
     });
@@ -44,14 +43,14 @@ fn each_request_of_http_1_becomes_what_the_rfc_says() {
 fn what_http_1_1_refuses_http_1_0_refuses_too() {
     let project = app_of(APP);
     let program = serve("app", project.dir(), 1).serve();
-    let all = table::read(TABLE);
+    let all = conformance::read(HTTP1);
     let same = |case: &&Case| {
         let own = case.outcome == "417" || case.column(0).contains("HTTP/1.1⏎⏎");
-        is_refused(case) && !own && case.column(0).contains("HTTP/1.1")
+        case.is_refused() && !own && case.column(0).contains("HTTP/1.1")
     };
     let cases: Vec<_> = all.iter().filter(same).collect();
     assert!(cases.len() > 120, "{}", cases.len());
-    let failed = table::failed(cases.iter().copied(), |case| {
+    let failed = conformance::failed(cases.iter().copied(), |case| {
         let mut connection = program.connect();
         let request = case.column(0).replace("HTTP/1.1", "HTTP/1.0");
         let _ = connection.send([&bytes(&request)[..], MARKER].concat());
@@ -65,12 +64,8 @@ fn what_http_1_1_refuses_http_1_0_refuses_too() {
         assert_eq!(all.matches("HTTP/1.1 ").count(), 1, "{all}");
     });
     assert_eq!(failed, 0, "of {}", cases.len());
-    Expected::default().check(&program.stderr.text());
+    Expected::default().check(&program);
     program.stop();
-}
-
-fn is_refused(case: &Case) -> bool {
-    case.status() >= Some(400) && case.status() != Some(405)
 }
 
 /// One answer, which ends the connection.

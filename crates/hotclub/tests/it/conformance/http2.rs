@@ -1,12 +1,11 @@
 //! HTTP/2.
 
+use hotclub_testkit::conformance::{self, Case, HTTP2, bytes, words};
 use hotclub_testkit::{Answered, END, END_HEADERS, Frame, Frames, block, code, get, kind};
 
-use super::table::{self, Case, bytes, words};
 use super::{APP, Expected};
 use crate::serve::{app_of, serve};
 
-const TABLE: &str = include_str!("../../conformance/http2.txt");
 const PSEUDO: [(&str, &str); 4] = [
     (":method", "GET"),
     (":scheme", "http"),
@@ -20,10 +19,10 @@ const FRAME: usize = 16_000;
 fn each_request_of_http_2_becomes_what_the_rfc_says() {
     let project = app_of(APP);
     let program = serve("app", project.dir(), 2).arg("--h2c").serve();
-    let cases = table::read(TABLE);
+    let cases = conformance::read(HTTP2);
     assert!(cases.len() >= 80, "{}", cases.len());
     let mut expected = Expected::default();
-    let failed = table::failed(&cases, |case| {
+    let failed = conformance::failed(&cases, |case| {
         let mut client = Frames::connect(program.address(), &[]).unwrap();
         // The connection may have ended before all was sent.
         let sent = ask(&mut client, case);
@@ -42,7 +41,7 @@ fn each_request_of_http_2_becomes_what_the_rfc_says() {
         expected.add(case.outcome == "200", lives);
     });
     assert_eq!(failed, 0, "of {}", cases.len());
-    expected.check(&program.stderr.text());
+    expected.check(&program);
     program.stop();
 }
 

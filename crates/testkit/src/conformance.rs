@@ -1,29 +1,42 @@
-//! Reads the tables: a case a line, columns between ` | `.
+//! What is a request and what is none: reads the tables of `tests/conformance/`, a case a line, columns
+//! between ` | `.
+
+/// HTTP/1.1 and 1.0.
+pub const HTTP1: &str = include_str!("../../../tests/conformance/http1.txt");
+/// HTTP/2.
+pub const HTTP2: &str = include_str!("../../../tests/conformance/http2.txt");
 
 /// A line of a table.
 #[derive(Debug)]
-pub(crate) struct Case {
-    pub(crate) line: usize,
+pub struct Case {
+    pub line: usize,
     /// A status, `reset` or `goaway`.
-    pub(crate) outcome: String,
+    pub outcome: String,
     /// The connection ends with the answer.
-    pub(crate) closes: bool,
-    pub(crate) what: String,
+    pub closes: bool,
+    pub what: String,
     columns: Vec<String>,
 }
 
 impl Case {
     /// A column's text as it stands there; empty when there is none.
-    pub(crate) fn column(&self, at: usize) -> &str {
+    pub fn column(&self, at: usize) -> &str {
         self.columns.get(at).map_or("", String::as_str)
     }
 
-    pub(crate) fn status(&self) -> Option<u16> {
+    #[must_use]
+    pub fn status(&self) -> Option<u16> {
         self.outcome.parse().ok()
     }
 
+    /// Whether a request of HTTP/1 is none: answered, and its connection closed.
+    #[must_use]
+    pub fn is_refused(&self) -> bool {
+        self.status() >= Some(400) && self.status() != Some(405)
+    }
+
     /// Whether the app saw what the column says it must.
-    pub(crate) fn check_seen(&self, at: usize, answer: &[u8]) {
+    pub fn check_seen(&self, at: usize, answer: &[u8]) {
         for fact in self.column(at).split(" ; ").filter(|fact| !fact.is_empty()) {
             let (missing, fact) = match fact.strip_prefix('!') {
                 Some(name) => (true, format!("{name}=")),
@@ -50,7 +63,7 @@ impl std::fmt::Display for Case {
 }
 
 /// All cases of a table, behind its introduction.
-pub(crate) fn read(text: &str) -> Vec<Case> {
+pub fn read(text: &str) -> Vec<Case> {
     text.lines()
         .enumerate()
         .skip_while(|(_, line)| !line.starts_with("=="))
@@ -71,7 +84,7 @@ pub(crate) fn read(text: &str) -> Vec<Case> {
 }
 
 /// How many cases fail `check`; each is named.
-pub(crate) fn failed<'c>(
+pub fn failed<'c>(
     cases: impl IntoIterator<Item = &'c Case>,
     mut check: impl FnMut(&Case),
 ) -> usize {
@@ -103,12 +116,12 @@ fn is_border(behind: &str) -> bool {
 }
 
 /// The bytes that a column stands for.
-pub(crate) fn bytes(text: &str) -> Vec<u8> {
+pub fn bytes(text: &str) -> Vec<u8> {
     unescaped(&expanded(text).replace('⏎', "\\r\\n"))
 }
 
 /// The bytes of each line of a column, which ⏎ separates; of a line's first word and of the rest.
-pub(crate) fn words(text: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
+pub fn words(text: &str) -> Vec<(Vec<u8>, Vec<u8>)> {
     let both = |line: &str| {
         let (name, value) = line.split_once(' ').unwrap_or((line, ""));
         (unescaped(name), unescaped(value))
