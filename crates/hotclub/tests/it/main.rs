@@ -18,6 +18,7 @@ mod limits;
 mod ops;
 mod portfolio;
 mod serve;
+mod sites;
 mod up;
 mod wsgi;
 
