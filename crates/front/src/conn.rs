@@ -4,9 +4,11 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::addresses::Guest;
 use crate::h1::{self, Input};
 use crate::h2::conn::End;
 use crate::h2::{self, PREFACE};
+use crate::proxy_header::{self, HeaderError};
 use crate::request::{Ends, Scheme};
 use crate::socket::{Pace, Socket};
 use crate::thread::Thread;
@@ -18,6 +20,10 @@ const READ: usize = 4096;
 /// Serves a connection to its end.
 pub(crate) async fn serve(thread: &Rc<Thread>, socket: &Rc<Socket>, mut ends: Ends) {
     socket.set_deadline(Some(Instant::now() + thread.first_wait()));
+    let _guest = match announced(thread, socket, &mut ends).await {
+        Ok(guest) => guest,
+        Err(error) => return complain(thread, &ends, error),
+    };
     let mut input = Input::default();
     let protocol = match ends.scheme {
         Scheme::Https => handshake(thread, socket, &mut ends).await,
@@ -52,6 +58,29 @@ async fn handshake(thread: &Thread, socket: &Socket, ends: &mut Ends) -> Option<
             tracing::debug!(%error, peer = ?ends.peer, "no TLS connection came about");
             None
         }
+    }
+}
+
+/// Who the client is, by the header that a proxy sends first, where it is to.
+async fn announced(
+    thread: &Thread,
+    socket: &Socket,
+    ends: &mut Ends,
+) -> Result<Guest, HeaderError> {
+    if !thread.shared.proxy_protocol {
+        return Ok(Guest::default());
+    }
+    // Boxed, so that a connection without one is small.
+    Box::pin(proxy_header::take(thread, socket, ends)).await
+}
+
+fn complain(thread: &Thread, ends: &Ends, error: HeaderError) {
+    if let Some(count) = thread.shared.headless.add() {
+        let peer = ends.peer_ip();
+        tracing::warn!(
+            ?peer,
+            "{count} connections closed at once, the last because {error}"
+        );
     }
 }
 

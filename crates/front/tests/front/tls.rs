@@ -50,6 +50,7 @@ fn serve(change: impl FnOnce(&mut Limits)) -> Served {
         log: None,
         buffers: Buffers::new(folder.path().to_owned(), BOUNDS),
         h2c: false,
+        proxy_protocol: false,
     })
     .unwrap();
     let (http_listener, http) = bound(false);
