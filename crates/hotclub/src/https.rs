@@ -1,11 +1,13 @@
 //! HTTPS of the sites: which certificates the front is given, by whom, and when.
 
+mod authority;
 mod desk;
 mod own;
 
 use std::path::Path;
 use std::sync::Arc;
 
+use hotclub_acme::{Shower, Wish};
 use hotclub_config::{CertificateSource, Fault, Https, Site};
 use hotclub_front::{Front, Https as Rules};
 use tokio::task::JoinSet;
@@ -18,16 +20,18 @@ pub(crate) use own::OwnFiles;
 
 /// What is wrong with `[https]` beyond its text: files that cannot be used.
 pub(crate) fn faults(site: &Site) -> Vec<Fault> {
-    let CertificateSource::Own { certificate, key } = &site.https.certificates else {
-        return Vec::new();
-    };
-    let files = OwnFiles::new(certificate.clone(), key.clone());
-    match files.load() {
-        Ok(_) => Vec::new(),
-        Err(wrong) => {
-            let key = format!("https.{}", wrong.key());
-            vec![site.fault_at(&key, wrong.to_string()).hint(wrong.hint())]
+    match &site.https.certificates {
+        CertificateSource::Own { certificate, key } => {
+            let files = OwnFiles::new(certificate.clone(), key.clone());
+            let wrong = files.load().err().into_iter();
+            let fault = |wrong: own::Unusable| {
+                let key = format!("https.{}", wrong.key());
+                site.fault_at(&key, wrong.to_string()).hint(wrong.hint())
+            };
+            wrong.map(fault).collect()
         }
+        CertificateSource::Acme => authority::faults(site),
+        CertificateSource::Local => Vec::new(),
     }
 }
 
@@ -44,9 +48,10 @@ pub(crate) fn rules(https: &Https) -> Rules {
 }
 
 /// Sees to the certificates while sites are served; ends when dropped.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub(crate) struct Certifier {
     tasks: JoinSet<()>,
+    wishes: Vec<(Wish, Shower)>,
 }
 
 impl Certifier {
@@ -55,7 +60,7 @@ impl Certifier {
     pub(crate) fn start<'s>(
         sites: impl IntoIterator<Item = &'s Site>,
         (front, listeners): (&Front, &Listeners),
-        _state: &Path,
+        state: &Path,
     ) -> Result<Self, Failure> {
         let desk = Arc::new(Desk::new(front.keyring()));
         let mut certifier = Self::default();
@@ -69,10 +74,22 @@ impl Certifier {
                     let files = OwnFiles::new(certificate.clone(), key.clone());
                     certifier.follow(files, hosts, &desk)?;
                 }
-                CertificateSource::Local | CertificateSource::Acme => {}
+                CertificateSource::Acme => {
+                    let wish = authority::wish(site, hosts, state)?;
+                    let show = authority::shower(&wish, &desk);
+                    certifier.wishes.push((wish, show));
+                }
+                CertificateSource::Local => {}
             }
         }
         Ok(certifier)
+    }
+
+    /// From here on visitors are let in, and so are certificate authorities: asks them for what is missing.
+    pub(crate) fn begin(&mut self) {
+        for (wish, show) in self.wishes.drain(..) {
+            self.tasks.spawn(hotclub_acme::keep(wish, show));
+        }
     }
 
     /// One certificate for whatever name is asked for.

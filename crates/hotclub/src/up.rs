@@ -75,10 +75,11 @@ async fn serve(
         listeners,
         mut serving,
         watch,
-        _certifier,
+        mut certifier,
         _state,
     } = prepared;
     house.open(listeners);
+    certifier.begin();
     serving.seconds = began.elapsed().as_secs_f64();
     console.serving(&serving);
     tokio::select! {
@@ -93,7 +94,7 @@ struct Prepared {
     listeners: Listeners,
     serving: Serving,
     watch: Option<Watch>,
-    _certifier: Certifier,
+    certifier: Certifier,
     /// Its lock is held for as long as we run.
     _state: State,
 }
@@ -151,7 +152,7 @@ async fn prepare(
         listeners,
         serving,
         watch,
-        _certifier: certifier,
+        certifier,
         _state: state,
     })
 }

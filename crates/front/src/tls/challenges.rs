@@ -31,6 +31,16 @@ impl Challenges {
             .insert(name.to_ascii_lowercase(), certificate.key());
     }
 
+    /// Adds what others wait for.
+    pub fn extend(&mut self, others: &Self) {
+        let texts = others.texts.iter();
+        self.texts
+            .extend(texts.map(|(token, text)| (token.clone(), text.clone())));
+        let certificates = others.certificates.iter();
+        self.certificates
+            .extend(certificates.map(|(name, key)| (name.clone(), Arc::clone(key))));
+    }
+
     pub(super) fn answer(&self, token: &[u8]) -> Option<Bytes> {
         self.texts.get(token).cloned()
     }

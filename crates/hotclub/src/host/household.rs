@@ -42,7 +42,7 @@ pub(super) struct Household<'a> {
     listeners: Listeners,
     source: Source,
     default: Option<String>,
-    /// The folder for what belongs to no site.
+    /// Where certificates are kept.
     state: PathBuf,
     tenants: Vec<Tenant>,
     raising: JoinSet<(String, Result<Raised, Failure>)>,
@@ -137,10 +137,15 @@ impl<'a> Household<'a> {
             runtimes: front.runtimes().to_vec(),
             buffers,
         };
+        // What a site of its own keeps belongs to its folder.
+        let state = match &opening.source {
+            Source::Site(dir) => dir.join(".hotclub"),
+            Source::Server(_) => opening.state.clone(),
+        };
         let certifier = Certifier::start(
             wanted.sites.iter().map(|site| &**site),
             (&front, &opening.listeners),
-            &opening.state,
+            &state,
         )?;
         let mut household = Self {
             certifier,
@@ -148,7 +153,7 @@ impl<'a> Household<'a> {
             listeners: opening.listeners,
             source: opening.source,
             default: wanted.default,
-            state: opening.state,
+            state,
             tenants: wanted.sites.into_iter().map(Tenant::new).collect(),
             raising: JoinSet::new(),
             leaving: JoinSet::new(),
@@ -164,6 +169,7 @@ impl<'a> Household<'a> {
         }
         let listeners = household.listeners.iter();
         listeners.for_each(|listener| household.front.accept(listener));
+        household.certifier.begin();
         Ok(household)
     }
 
@@ -298,7 +304,10 @@ impl<'a> Household<'a> {
         self.default = wanted.default;
         let sites = wanted.sites.iter().map(|site| &**site);
         match Certifier::start(sites, (&self.front, &self.listeners), &self.state) {
-            Ok(certifier) => self.certifier = certifier,
+            Ok(certifier) => {
+                self.certifier = certifier;
+                self.certifier.begin();
+            }
             Err(failure) => self.console.failure(&failure),
         }
         let mut before = std::mem::take(&mut self.tenants);

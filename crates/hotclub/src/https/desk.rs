@@ -1,8 +1,11 @@
 //! Where the certificates of all sites come together before the front is given them.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use hotclub_front::{Certificate, Certificates, Challenges, Keyring};
+
+use super::authority::together;
 
 #[derive(Debug)]
 pub(crate) struct Desk {
@@ -13,7 +16,8 @@ pub(crate) struct Desk {
 #[derive(Debug, Default)]
 struct Held {
     certificates: Certificates,
-    challenges: Challenges,
+    /// By site.
+    challenges: BTreeMap<String, Challenges>,
     /// The hosts of the site whose certificate those see who send no name.
     fallback_of: Option<Vec<String>>,
 }
@@ -42,11 +46,18 @@ impl Desk {
         self.keyring.set_certificates(held.certificates.clone());
     }
 
-    /// Changes what certificate authorities find.
-    #[expect(dead_code, reason = "for the authorities, which come next")]
-    pub(super) fn challenge(&self, change: impl FnOnce(&mut Challenges)) {
+    /// Adds to what authorities find for a site.
+    pub(super) fn challenge(&self, site: &str, change: impl FnOnce(&mut Challenges)) {
         let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
-        change(&mut held.challenges);
-        self.keyring.set_challenges(held.challenges.clone());
+        change(held.challenges.entry(site.to_owned()).or_default());
+        self.keyring
+            .set_challenges(together(held.challenges.values()));
+    }
+
+    pub(super) fn forget_challenges(&self, site: &str) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.challenges.remove(site);
+        self.keyring
+            .set_challenges(together(held.challenges.values()));
     }
 }

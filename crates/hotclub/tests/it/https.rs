@@ -1,5 +1,6 @@
 //! HTTPS, with the clients that people have: curl and openssl.
 
+mod acme;
 mod own;
 
 use std::path::{Path, PathBuf};
@@ -13,11 +14,13 @@ pub(crate) fn certificate(folder: &Path, name: &str, names: &[&str]) -> (PathBuf
         folder.join(format!("{name}.pem")),
         folder.join(format!("{name}.key")),
     );
-    let names: Vec<_> = names.iter().map(|name| format!("DNS:{name}")).collect();
+    let names = names.iter().map(|name| format!("DNS:{name}"));
+    let names: Vec<_> = names.chain(["IP:127.0.0.1".to_owned()]).collect();
     let mut openssl = Command::new("openssl");
     openssl.args(["req", "-x509", "-newkey", "ec", "-pkeyopt"]);
     openssl.args(["ec_paramgen_curve:prime256v1", "-nodes", "-days", "30"]);
     openssl.args(["-subj", "/CN=test", "-addext"]);
+    openssl.args(["basicConstraints=critical,CA:FALSE", "-addext"]);
     openssl.arg(format!("subjectAltName={}", names.join(",")));
     openssl.arg("-out").arg(&chain).arg("-keyout").arg(&key);
     run(&mut openssl);

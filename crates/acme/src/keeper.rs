@@ -1,0 +1,138 @@
+//! One site's certificate through the years: carries out what `schedule` decides.
+
+use std::hash::{BuildHasher, RandomState};
+use std::time::{Duration, SystemTime};
+
+use crate::expiry::Leaf;
+use crate::order::{self, Desk, Trouble};
+use crate::schedule::{Event, State, step};
+use crate::{Issued, Show, Shower, Wish, store};
+
+/// No wait is longer, so that a clock that was set, or a machine that slept, is noticed.
+const LONGEST_WAIT: Duration = Duration::from_secs(3600);
+/// For all of an order, so that an authority that says nothing holds nothing up.
+const ORDER: Duration = Duration::from_secs(600);
+
+/// Keeps a certificate for `wish`, forever. The one that is stored is for the caller to show ([`crate::stored`]).
+pub async fn keep(wish: Wish, show: Shower) {
+    let spread = chance();
+    let held = store::stored(&wish.folder, &wish.site).and_then(|held| Leaf::read(&held.chain));
+    let mut event = match held {
+        Some(leaf) if leaf.covers(&wish.names) => Event::Holds(leaf.validity),
+        _ => Event::Lacks,
+    };
+    let mut state = State::Ordering { failed: 0 };
+    loop {
+        let (next, wait) = step(state, event, SystemTime::now(), spread);
+        state = next;
+        event = match wait {
+            Some(until) => rest(&wish, state, until, &show).await,
+            None => ordered(&wish, &show).await,
+        };
+    }
+}
+
+/// Waits, and asks the authority once an hour whether it wants the next order sooner.
+async fn rest(wish: &Wish, state: State, until: SystemTime, show: &Shower) -> Event {
+    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+    tokio::time::sleep(left.min(LONGEST_WAIT)).await;
+    if matches!(state, State::Resting { .. })
+        && left > LONGEST_WAIT
+        && let Some(suggested) = suggested(wish, show).await
+    {
+        return suggested;
+    }
+    Event::Due
+}
+
+/// What the authority says about renewal, where it says anything (RFC 9773).
+async fn suggested(wish: &Wish, show: &Shower) -> Option<Event> {
+    let held = store::stored(&wish.folder, &wish.site)?;
+    let id = Leaf::read(&held.chain)?.id?;
+    let directory = wish.directories.first()?;
+    let asked = async {
+        let account = order::account(wish, &Desk { directory, show }).await.ok()?;
+        account.renewal_info(&id).await.ok()
+    };
+    let (info, _) = tokio::time::timeout(ORDER, asked).await.ok()??;
+    Some(Event::Suggested {
+        start: info.suggested_window.start.into(),
+        end: info.suggested_window.end.into(),
+    })
+}
+
+async fn ordered(wish: &Wish, show: &Shower) -> Event {
+    let outcome = order_anywhere(wish, show).await;
+    show(Show::NoChallenge);
+    let issued = match outcome {
+        Ok(issued) => issued,
+        Err(trouble) => return failed(wish, &trouble),
+    };
+    let Some(leaf) = Leaf::read(&issued.chain) else {
+        tracing::error!(
+            site = wish.site,
+            "the authority gave what is no certificate"
+        );
+        return Event::Failed {
+            rate_limited: false,
+            retry_after: None,
+        };
+    };
+    if let Err(error) = store::keep_certificate(&wish.folder, &wish.site, &issued) {
+        // It serves as long as we do.
+        let trouble = Trouble::State(error);
+        tracing::error!(site = wish.site, "{trouble}\nhint: {}", trouble.hint());
+    }
+    show(Show::Certificate(issued));
+    tracing::info!(
+        site = wish.site,
+        "a new certificate for {}",
+        wish.names.join(", ")
+    );
+    Event::Holds(leaf.validity)
+}
+
+/// One authority after another.
+async fn order_anywhere(wish: &Wish, show: &Shower) -> Result<Issued, Trouble> {
+    let mut last: Option<Trouble> = None;
+    for directory in &wish.directories {
+        if let Some(trouble) = &last {
+            tracing::warn!(site = wish.site, "{trouble}; the next authority is asked");
+        }
+        let asked = order::obtain(wish, directory, show);
+        last = Some(match tokio::time::timeout(ORDER, asked).await {
+            Ok(Ok(issued)) => return Ok(issued),
+            Ok(Err(trouble)) => trouble,
+            Err(_) => Trouble::Slow {
+                authority: directory.clone(),
+            },
+        });
+    }
+    Err(last.unwrap_or(Trouble::Slow {
+        authority: "nobody".to_owned(),
+    }))
+}
+
+fn failed(wish: &Wish, trouble: &Trouble) -> Event {
+    let held = store::stored(&wish.folder, &wish.site).and_then(|held| Leaf::read(&held.chain));
+    let site = &wish.site;
+    let hint = trouble.hint();
+    let left = held.and_then(|leaf| leaf.validity.until.duration_since(SystemTime::now()).ok());
+    match left.map(|left| left.as_secs() / 86_400) {
+        Some(days) => tracing::error!(
+            site,
+            "the certificate is not renewed, the old one goes on for {days} days: {trouble}\nhint: {hint}"
+        ),
+        None => tracing::error!(site, "there is no certificate: {trouble}\nhint: {hint}"),
+    }
+    Event::Failed {
+        rate_limited: trouble.is_rate_limited(),
+        retry_after: None,
+    }
+}
+
+/// A number from 0 to 1, another one in each process.
+fn chance() -> f64 {
+    let random = RandomState::new().hash_one(0_u8) >> 11;
+    random as f64 / (1_u64 << 53) as f64
+}
