@@ -31,6 +31,9 @@ pub const MAX_REQUESTS: u32 = 0;
 /// No jitter where there is no recycling.
 pub const MAX_REQUESTS_JITTER: u32 = 0;
 
+/// Nor by age, for the same reason.
+pub const MAX_LIFETIME: Option<Duration> = None;
+
 /// Watching files is for development.
 pub const RELOAD: bool = false;
 

@@ -20,7 +20,7 @@ mod unsupported;
 mod value;
 
 pub use fault::{Fault, Faults, Severity};
-pub use listen::ListenError;
+pub use listen::{ListenError, Local, LocalError};
 pub use load::load;
 pub use model::{
     AccessLog, App, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat, Origin,
@@ -29,6 +29,7 @@ pub use model::{
 pub use mount::{Mount, MountError};
 pub use secret::Secret;
 pub use unsupported::unsupported;
+pub use value::{SizeError, bytes};
 
 /// The file's name in a project.
 pub const FILE_NAME: &str = "hotclub.toml";

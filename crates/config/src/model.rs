@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::fault::{Fault, Faults, Positions};
+use crate::listen::Local;
 use crate::mount::Mount;
 use crate::{Secret, defaults};
 
@@ -80,6 +81,8 @@ pub struct App {
     pub max_requests_jitter: u32,
     /// Bytes of one worker; `None`: no limit, for a guess would kill a healthy site.
     pub max_memory: Option<u64>,
+    /// After this long, and up to a tenth more, a worker is recycled; `None` (written `"0s"`): never.
+    pub max_lifetime: Option<Duration>,
     pub reload: bool,
     pub retry: bool,
 }
@@ -233,6 +236,8 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     pub listen: Vec<Listen>,
+    /// Where metrics are told; `None`: nowhere.
+    pub metrics: Option<Local>,
     /// Whose X-Forwarded-* are believed. Empty: nobody's.
     pub trusted_proxies: Vec<IpNet>,
 }
@@ -293,6 +298,7 @@ impl Default for App {
             max_requests: defaults::MAX_REQUESTS,
             max_requests_jitter: defaults::MAX_REQUESTS_JITTER,
             max_memory: None,
+            max_lifetime: defaults::MAX_LIFETIME,
             reload: defaults::RELOAD,
             retry: defaults::RETRY,
         }
@@ -331,6 +337,7 @@ impl Default for Server {
     fn default() -> Self {
         Server {
             listen: vec![Listen::Tcp(defaults::LISTEN)],
+            metrics: None,
             trusted_proxies: Vec::new(),
         }
     }

@@ -1,5 +1,5 @@
 //! A request between its head and its response, the same for every version of HTTP: find who answers,
-//! take the body or throw it away, ask, say what went wrong, write the log's line.
+//! take the body or throw it away, ask, say what went wrong, count it, write the log's line.
 
 use std::time::Instant;
 
@@ -12,7 +12,7 @@ use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
 use crate::route::{self, Route};
 use crate::spool::BodyError;
-use crate::table::Table;
+use crate::table::{Site, Table};
 use crate::thread::Thread;
 
 /// The client left before its answer: NGINX's number for it, in the log only.
@@ -74,7 +74,10 @@ impl Exchange<'_> {
         };
         match handled {
             Ok(handled) => Outcome::Answer(handled, whole),
-            Err(trouble) => Outcome::Answer(self.own(&trouble).into(), whole),
+            Err(trouble) => {
+                let (response, times) = (self.own(&trouble), trouble.times());
+                Outcome::Answer(Handled { response, times }, whole)
+            }
         }
     }
 
@@ -83,7 +86,7 @@ impl Exchange<'_> {
         let id = self.request.id.as_str();
         match trouble {
             // Under overload a line each would be part of the load.
-            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout) => {
+            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout(_)) => {
                 if let Some(count) = self.thread.shared.turned_away.add() {
                     tracing::warn!(
                         id,
@@ -100,14 +103,17 @@ impl Exchange<'_> {
         trouble.response(&self.request.id)
     }
 
-    /// Writes the line of a request that was answered with `bytes` of body.
-    pub(crate) fn log(&self, site: &str, status: u16, bytes: u64, times: &Times) {
+    /// Counts a request that was answered with `bytes` of body, and writes its line.
+    pub(crate) fn log(&self, site: Option<&Site>, status: u16, bytes: u64, times: &Times) {
+        let counts = site.and_then(Site::counts);
+        let counts = counts.unwrap_or(self.thread.shared.counts.siteless());
+        counts.add(self.thread.index, status, times);
         let Some(log) = &self.thread.log else {
             return;
         };
         let entry = Entry {
             request: self.request,
-            site,
+            site: site.map_or("", |site| &site.name),
             status,
             bytes,
             total: self.started.elapsed(),
@@ -118,7 +124,7 @@ impl Exchange<'_> {
     }
 
     /// Writes the line of a request whose client did not wait for the answer.
-    pub(crate) fn log_left(&self, site: &str) {
+    pub(crate) fn log_left(&self, site: Option<&Site>) {
         self.log(site, CLIENT_LEFT, 0, &Times::default());
     }
 }

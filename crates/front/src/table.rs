@@ -2,10 +2,11 @@
 
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hotclub_app::Lane;
 
+use crate::counts::{Registry, SiteCounts};
 use crate::files::FileMount;
 use crate::hosts::HostMap;
 
@@ -24,6 +25,8 @@ pub struct Site {
     pub hosts: Vec<String>,
     mounts: Vec<Mount>,
     pub app: Option<AppRoute>,
+    /// Those that this site has in every table, by its name; set before the table is shown to a request.
+    counts: OnceLock<Arc<SiteCounts>>,
 }
 
 /// A folder of files at a URL.
@@ -72,6 +75,13 @@ impl Table {
         self.by_name(host).or(self.fallback.as_ref())
     }
 
+    /// From here on the sites' requests are counted.
+    pub(crate) fn count_in(&self, registry: &Registry) {
+        for site in self.by_host.values().chain(&self.fallback) {
+            site.counts.get_or_init(|| registry.of(&site.name));
+        }
+    }
+
     fn by_name(&self, host: Option<&[u8]>) -> Option<&Arc<Site>> {
         // One site that answers everybody is the common case, and needs no hash.
         if self.by_host.is_empty() {
@@ -96,7 +106,13 @@ impl Site {
             hosts,
             mounts,
             app,
+            counts: OnceLock::new(),
         }
+    }
+
+    /// Where its requests are counted.
+    pub(crate) fn counts(&self) -> Option<&SiteCounts> {
+        self.counts.get().map(Arc::as_ref)
     }
 
     /// The internal mount in whose folder a file lies (by the text of its absolute path), and what follows

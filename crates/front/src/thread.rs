@@ -17,6 +17,7 @@ use crate::front::Shared;
 use crate::h1;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
+use crate::observer::Connections;
 use crate::request::Request;
 use crate::request_id::IdSource;
 use crate::socket::{Phase, Socket};
@@ -43,6 +44,8 @@ pub(crate) enum Command {
         deadline: Instant,
         done: oneshot::Sender<()>,
     },
+    /// How many connections there are, by what they are doing.
+    Count(oneshot::Sender<Connections>),
     Kill,
 }
 
@@ -168,6 +171,18 @@ impl Thread {
         }
     }
 
+    fn connections(&self) -> Connections {
+        let mut connections = Connections::default();
+        for (_, socket) in self.sockets.borrow().iter() {
+            match socket.phase() {
+                Phase::Fresh => connections.fresh += 1,
+                Phase::Idle => connections.idle += 1,
+                Phase::Busy => connections.busy += 1,
+            }
+        }
+        connections
+    }
+
     async fn drain(self: Rc<Self>, deadline: Instant, done: oneshot::Sender<()>) {
         let last = Instant::now() + LAST_CHANCE;
         for (_, socket) in self.sockets.borrow().iter() {
@@ -248,6 +263,8 @@ pub(crate) async fn run(thread: Rc<Thread>, mut commands: mpsc::UnboundedReceive
             Command::Drain { deadline, done } => {
                 tokio::task::spawn_local(Rc::clone(&thread).drain(deadline, done));
             }
+            // Whoever asked may have lost patience.
+            Command::Count(tell) => drop(tell.send(thread.connections())),
             Command::Kill => break,
         }
     }

@@ -5,6 +5,7 @@ use toml::de::DeValue;
 
 use super::app::path;
 use super::reader::{Reader, Section};
+use crate::listen::{Local, LocalError};
 use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Proxy, Server};
 use crate::mount::Mount;
 use crate::value::{self, Wrong};
@@ -201,10 +202,12 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>) -> Server {
             hint,
         );
     }
+    let metrics = reader.get(&mut section, "metrics", local);
     let trusted = reader.list(&mut section, "trusted_proxies", "[\"127.0.0.1\"]", network);
     reader.end(section);
     Server {
         listen: listen.unwrap_or(default.listen),
+        metrics: metrics.map(|metrics| metrics.below(&dir)),
         trusted_proxies: trusted.unwrap_or(default.trusted_proxies),
     }
 }
@@ -214,6 +217,19 @@ fn joined(dir: &std::path::Path, listen: Listen) -> Listen {
         Listen::Unix(path) => Listen::Unix(dir.join(path)),
         tcp => tcp,
     }
+}
+
+fn local(value: &DeValue<'_>) -> Result<Local, Wrong> {
+    const EXAMPLE: &str = "\"127.0.0.1:9113\"";
+    let text = value::text(value, EXAMPLE)?;
+    text.parse::<Local>().map_err(|error| {
+        let found = match error {
+            LocalError::Listen(_) => "this is no address",
+            LocalError::Public(_) => "other machines reach this one",
+        };
+        let wrong = Wrong::value("a loopback address or a Unix socket", found).example(EXAMPLE);
+        wrong.hint("docs/operating.md says how another machine can read the metrics")
+    })
 }
 
 fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {

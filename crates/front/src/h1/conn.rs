@@ -109,7 +109,7 @@ impl<'a> Connection<'a> {
         let request = &*request;
         let exchange = self.begun(request, started);
         let table = self.thread.shared.table.load_full();
-        let site = table.find(request.host()).map_or("", |site| &site.name);
+        let site = table.find(request.host()).map(|site| &**site);
         let mut visitor = Visitor {
             reader: Reader {
                 thread: self.thread,
@@ -210,7 +210,7 @@ impl<'a> Connection<'a> {
         let sent = Writer::new(self.thread, self.socket, &mut self.input)
             .send(response, terms)
             .await;
-        exchange.log("", status, sent.bytes, &Default::default());
+        exchange.log(None, status, sent.bytes, &Default::default());
         After::Linger
     }
 

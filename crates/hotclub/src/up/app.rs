@@ -28,6 +28,7 @@ pub(crate) fn plan(
     let name = project.site.name.clone();
     let retry = project.site.app.retry;
     Ok(Plan {
+        site: name.clone(),
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
         table: Box::new(move |lanes| site::table(&name, &folders, lanes, retry)),
@@ -71,6 +72,7 @@ fn spec(
         max_waiting: options.max_queue as usize,
         timeout: options.timeout,
         buffers: Arc::clone(buffers),
+        counts: Arc::default(),
         policy: Policy {
             workers: project.workers,
             threads: options.threads as usize,
@@ -78,6 +80,7 @@ fn spec(
             max_requests: u64::from(options.max_requests),
             max_requests_jitter: u64::from(options.max_requests_jitter),
             max_memory: options.max_memory,
+            max_lifetime: options.max_lifetime,
             graceful_timeout: options.graceful_timeout,
             second_deadline: options.timeout.unwrap_or(options.graceful_timeout),
         },
