@@ -12,7 +12,7 @@ use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
 use crate::route::{self, Route};
 use crate::spool::BodyError;
-use crate::table::{Site, Table};
+use crate::table::{Found, Site};
 use crate::thread::Thread;
 
 /// The client left before its answer: NGINX's number for it, in the log only.
@@ -52,8 +52,12 @@ pub(crate) struct Exchange<'a> {
 
 impl Exchange<'_> {
     /// Finds who answers, reads the body if that one wants it, and asks.
-    pub(crate) async fn answer(&self, table: &Table, client: &mut impl Client) -> Outcome {
-        let route = route::find(table, self.request);
+    pub(crate) async fn answer(
+        &self,
+        found: Option<Found<'_>>,
+        client: &mut impl Client,
+    ) -> Outcome {
+        let route = route::find(found, self.request);
         let (body, whole) = match &route {
             Ok(Route::App(..)) => match client.receive().await {
                 Ok(body) => (body, true),

@@ -2,7 +2,8 @@
 //!
 //! `path` decides which names may be asked for, `beneath` opens them under the root, `resource` is
 //! an opened file with its encoded siblings, `shelf` keeps resources at hand, `conditions`, `range`
-//! and `coding` read the request, and `answer` makes the response. Routing, access control and
+//! and `coding` read the request, and `answer` makes the response. `pages` makes a site of a folder, `listing`
+//! shows one. Routing, access control and
 //! error pages are the caller's.
 
 mod answer;
@@ -12,8 +13,10 @@ mod complaints;
 mod conditions;
 mod disposition;
 mod hashed;
+mod listing;
 mod media_type;
 mod options;
+mod pages;
 mod path;
 pub(crate) mod range;
 mod resource;
@@ -27,6 +30,8 @@ use std::sync::Arc;
 
 pub use self::hashed::{HashedNames, HashedNamesError};
 pub use self::options::{CacheOptions, MountKind, MountOptions, Symlinks};
+pub(crate) use self::pages::PageOutcome;
+pub use self::pages::{PageRules, Pages};
 
 use self::beneath::{OpenError, Root};
 use self::complaints::Complaints;
@@ -134,6 +139,11 @@ impl FileMount {
             Ok(entry) => FileOutcome::Response(answer::answer(&entry.resource, request)),
             Err(error) => self.refuse(error, request.path),
         }
+    }
+
+    /// Whether a request for `path` would find a file.
+    fn holds(&self, path: &[u8]) -> bool {
+        path::is_servable(path) && !self.options.hides(path) && self.find(path).is_ok()
     }
 
     #[cfg(test)]

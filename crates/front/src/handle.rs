@@ -6,14 +6,16 @@ use hotclub_app::{Call, CallBody, CallError, Times};
 
 use crate::answer;
 use crate::environ;
-use crate::files::{FileMethod, FileOutcome, FileRequest};
+use crate::files::{FileMethod, FileMount, FileOutcome, FileRequest, PageOutcome, Pages};
 use crate::message::Response;
+use crate::mount::Mount;
 use crate::named_file;
 use crate::own_file;
+use crate::redirect;
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::{self, Trouble};
 use crate::route::{self, Route};
-use crate::table::{AppRoute, Mount, NamedFiles, Site, Table};
+use crate::table::{AppRoute, NamedFiles, Site, Table};
 use crate::thread::Thread;
 
 /// How many generations may be replaced under one request before it is given up.
@@ -44,7 +46,15 @@ pub(crate) async fn handle(
     body: RequestBody,
 ) -> Result<Handled, Trouble> {
     match route {
-        Route::Files(mount, rest) => files(mount, rest, request).map(Handled::from),
+        Route::Files(files, rest) => file(files, rest, request).map(Handled::from),
+        Route::Pages(mount, pages, rest) => page(mount, pages, rest, request).map(Handled::from),
+        Route::Redirect(redirect, rest) => {
+            let location = redirect.location(rest, request.written_query());
+            Ok(respond::moved(redirect.status, &location).into())
+        }
+        Route::Moved(host) => {
+            Ok(respond::moved_for_good(request, &route::on_host(request, host)).into())
+        }
         Route::App(site, app) => {
             let asking = Asking {
                 thread,
@@ -58,20 +68,34 @@ pub(crate) async fn handle(
     }
 }
 
-fn files(mount: &Mount, path: &[u8], request: &Request) -> Result<Response, Trouble> {
+fn file(files: &FileMount, path: &[u8], request: &Request) -> Result<Response, Trouble> {
+    match files.respond(&file_request(path, request)) {
+        FileOutcome::Response(response) => Ok(response),
+        FileOutcome::NotFound => Err(Trouble::NotFound),
+    }
+}
+
+fn page(mount: &Mount, pages: &Pages, path: &[u8], request: &Request) -> Result<Response, Trouble> {
+    match pages.respond(&mount.url, &file_request(path, request)) {
+        PageOutcome::Response(response) => Ok(response),
+        PageOutcome::Moved(path) => {
+            let location = redirect::to_path(&[&mount.url, &path], request.written_query());
+            Ok(respond::moved_for_good(request, &location))
+        }
+        PageOutcome::NotFound => Err(Trouble::NotFound),
+    }
+}
+
+fn file_request<'a>(path: &'a [u8], request: &'a Request) -> FileRequest<'a> {
     let method = match &request.method[..] {
         b"GET" => FileMethod::Get,
         b"HEAD" => FileMethod::Head,
         _ => FileMethod::Other,
     };
-    let fields = &request.fields;
-    match mount.files.respond(&FileRequest {
+    FileRequest {
         method,
         path,
-        fields,
-    }) {
-        FileOutcome::Response(response) => Ok(response),
-        FileOutcome::NotFound => Err(Trouble::NotFound),
+        fields: &request.fields,
     }
 }
 
@@ -100,7 +124,8 @@ impl Asking<'_> {
             {
                 break;
             }
-            let Route::App(site, app) = route::find(&table, self.request)? else {
+            let found = table.find(self.request.host(), self.ends.local_ip());
+            let Route::App(site, app) = route::find(found, self.request)? else {
                 break;
             };
             outcome = self.call(site, app).await;

@@ -1,21 +1,25 @@
 //! The front: what reads network bytes. Given listeners and a table of sites; starts no process.
 //!
-//! The way of a request: `listen` → `h1` (parse, framing) → `policy` → `exchange` → `route` → `handle` (files or
-//! app) → `respond` (our own answers) → `h1` (write) → `access_log`.
+//! The way of a request: `listen` → `conn` → `h1` or `h2` (parse, framing) → `policy` → `exchange` →
+//! `route` → `handle` (files or app) → `respond` (our own answers) → `h1` or `h2` (write) →
+//! `access_log`.
 
 mod access_log;
 mod addresses;
 mod answer;
 mod clock;
+mod conn;
 mod counts;
 mod environ;
 mod exchange;
+mod extent;
 pub mod files;
 mod flow;
 mod front;
 #[doc(hidden)]
 pub mod fuzz;
 mod h1;
+mod h2;
 mod handle;
 mod head;
 mod host;
@@ -23,11 +27,13 @@ mod hosts;
 mod limits;
 mod listen;
 pub mod message;
+mod mount;
 mod named_file;
 mod observer;
 mod own_file;
 mod path;
 mod policy;
+mod redirect;
 mod request;
 mod request_id;
 mod respond;
@@ -49,6 +55,8 @@ pub use front::{Front, Options};
 pub use hosts::HostMap;
 pub use limits::Limits;
 pub use listen::{Address, Listener};
+pub use mount::Mount;
 pub use observer::{Connections, Observer};
-pub use table::{AppRoute, Mount, NamedFiles, Site, Table};
+pub use redirect::Redirect;
+pub use table::{AppRoute, Found, NamedFiles, Site, Table};
 pub use trust::{TrustError, TrustedProxies};

@@ -8,11 +8,11 @@
 use std::ffi::OsStr;
 use std::os::unix::ffi::OsStrExt as _;
 
-use crate::files::{FileMethod, FileOutcome, FileRequest};
+use crate::files::{FileMethod, FileMount, FileOutcome, FileRequest};
 use crate::message::{Fields, Response};
 use crate::path::Path;
 use crate::request::Request;
-use crate::table::{Mount, Site};
+use crate::table::Site;
 
 const ACCEL: &str = "X-Accel-Redirect";
 const SENDFILE: &str = "X-Sendfile";
@@ -88,15 +88,16 @@ fn by_url<'s, 'p>(
     site: &'s Site,
     named: &[u8],
     decoded: &'p mut Path,
-) -> Option<(&'s Mount, &'p [u8])> {
+) -> Option<(&'s FileMount, &'p [u8])> {
     let path = named.split(|byte| *byte == b'?').next().unwrap_or_default();
     decoded.decode(path).ok()?;
     let decoded: &'p Path = decoded;
-    site.mount(decoded.bytes())
-        .filter(|(mount, _)| mount.internal && !decoded.has_encoded_slash())
+    let (mount, rest) = site.mount(decoded.bytes())?;
+    let files = mount.internal_files()?;
+    (!decoded.has_encoded_slash()).then_some((files, rest))
 }
 
-fn by_path<'s, 'p>(site: &'s Site, named: &'p [u8]) -> Option<(&'s Mount, &'p [u8])> {
+fn by_path<'s, 'p>(site: &'s Site, named: &'p [u8]) -> Option<(&'s FileMount, &'p [u8])> {
     let file = std::path::Path::new(OsStr::from_bytes(named));
     let climbs = named
         .split(|byte| *byte == b'/')
@@ -108,14 +109,14 @@ fn by_path<'s, 'p>(site: &'s Site, named: &'p [u8]) -> Option<(&'s Mount, &'p [u
 }
 
 /// Conditions and ranges are those of a GET; any other method that ends in a file sends all of it.
-fn open(request: &Request, mount: &Mount, path: &[u8]) -> FileOutcome {
+fn open(request: &Request, files: &FileMount, path: &[u8]) -> FileOutcome {
     let none = Fields::default();
     let (method, fields) = match &request.method[..] {
         b"GET" => (FileMethod::Get, &request.fields),
         b"HEAD" => (FileMethod::Head, &request.fields),
         _ => (FileMethod::Get, &none),
     };
-    mount.files.respond(&FileRequest {
+    files.respond(&FileRequest {
         method,
         path,
         fields,

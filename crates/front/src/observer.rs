@@ -21,6 +21,8 @@ pub struct Connections {
     pub idle: usize,
     /// A request is being read or answered.
     pub busy: usize,
+    /// Of HTTP/2, which may have any number of requests under way.
+    pub http2: usize,
 }
 
 impl Observer {
@@ -43,6 +45,7 @@ impl Observer {
             all.fresh += of_one.fresh;
             all.idle += of_one.idle;
             all.busy += of_one.busy;
+            all.http2 += of_one.http2;
         }
         all
     }

@@ -15,7 +15,6 @@ pub(crate) enum Version {
     Http10,
     #[default]
     Http11,
-    #[allow(dead_code, reason = "nothing speaks it yet")]
     Http2,
 }
 
@@ -75,6 +74,12 @@ impl Ends {
     pub(crate) fn peer_ip(&self) -> Option<IpAddr> {
         self.peer.map(|peer| peer.ip().to_canonical())
     }
+
+    /// The address of ours that the peer reached, in the same form.
+    #[must_use]
+    pub(crate) fn local_ip(&self) -> Option<IpAddr> {
+        self.local.map(|local| local.ip().to_canonical())
+    }
 }
 
 /// Everything about a request but its body.
@@ -121,6 +126,12 @@ impl Request {
     #[must_use]
     pub(crate) fn query(&self) -> &[u8] {
         self.query_at.map_or(b"", |at| &self.target[at..])
+    }
+
+    /// The same, told apart from none at all.
+    #[must_use]
+    pub(crate) fn written_query(&self) -> Option<&[u8]> {
+        self.query_at.map(|at| &self.target[at..])
     }
 
     /// The host without its port, in the case it came in; `None` in HTTP/1.0 without one.

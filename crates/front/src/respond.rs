@@ -8,6 +8,7 @@ use crate::answer::AnswerError;
 use crate::head::HeadError;
 use crate::message::{Body, Response};
 use crate::named_file::NamedFileError;
+use crate::request::Request;
 use crate::request_id::RequestId;
 use crate::spool::BodyError;
 use crate::target::TargetError;
@@ -27,6 +28,8 @@ pub(crate) enum Trouble {
     SlowHead,
     #[error("no site here has this host")]
     NoSite,
+    #[error("a request without a host is nobody's here")]
+    NoHost,
     #[error("nothing is at this address")]
     NotFound,
     #[error("TRACE is not served here")]
@@ -50,7 +53,7 @@ impl Trouble {
             Self::Body(error) => body_status(error),
             Self::SlowHead => 408,
             Self::NoSite => 421,
-            Self::NotFound => 404,
+            Self::NoHost | Self::NotFound => 404,
             Self::Trace => 405,
             Self::Call(error) => call_status(*error),
             Self::Answer(_) | Self::NamedFile(NamedFileError::Outside { .. }) => 502,
@@ -137,6 +140,19 @@ fn call_status(error: CallError) -> u16 {
         CallError::TooLarge => 431,
         CallError::Io(_) => 500,
     }
+}
+
+/// Sends a client to `location`.
+pub(crate) fn moved(status: u16, location: &[u8]) -> Response {
+    let mut response = Response::new(status, Body::Empty);
+    response.fields.push(b"Location", location);
+    response
+}
+
+/// The same for good: with 301, which everything understands, where 308 need not keep a method.
+pub(crate) fn moved_for_good(request: &Request, location: &[u8]) -> Response {
+    let is_plain = matches!(&request.method[..], b"GET" | b"HEAD");
+    moved(if is_plain { 301 } else { 308 }, location)
 }
 
 /// Nobody answers `OPTIONS *` but the server itself (RFC 9110, 9.3.7).

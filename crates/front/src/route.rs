@@ -1,14 +1,20 @@
-//! Who answers a request: by its host and its decoded path.
+//! Who answers a request: by its site and its decoded path.
 
+use crate::files::{FileMount, Pages};
+use crate::mount::{Mount, Serves};
+use crate::redirect::{self, Redirect};
 use crate::request::Request;
 use crate::respond::Trouble;
-use crate::table::{AppRoute, Mount, Site, Table};
+use crate::table::{AppRoute, Found, Site};
 
-/// Who answers.
+/// Who answers; `&[u8]` is what follows the mount's URL in the path.
 #[derive(Debug)]
 pub(crate) enum Route<'t, 'r> {
-    /// What follows the mount's URL in the path.
-    Files(&'t Mount, &'r [u8]),
+    Files(&'t FileMount, &'r [u8]),
+    Pages(&'t Mount, &'t Pages, &'r [u8]),
+    Redirect(&'t Redirect, &'r [u8]),
+    /// To the site's canonical host.
+    Moved(&'t str),
     App(&'t Site, &'t AppRoute),
     /// `OPTIONS *` asks the server and no site.
     Server,
@@ -19,7 +25,7 @@ pub(crate) enum Route<'t, 'r> {
 /// # Errors
 /// When nobody does.
 pub(crate) fn find<'t, 'r>(
-    table: &'t Table,
+    found: Option<Found<'t>>,
     request: &'r Request,
 ) -> Result<Route<'t, 'r>, Trouble> {
     if request.method == b"TRACE" {
@@ -28,13 +34,44 @@ pub(crate) fn find<'t, 'r>(
     if request.target == b"*" {
         return Ok(Route::Server);
     }
-    let site = table.find(request.host()).ok_or(Trouble::NoSite)?;
-    match (site.mount(request.path.bytes()), &site.app) {
-        (Some((mount, _)), _) if mount.internal || request.path.has_encoded_slash() => {
-            Err(Trouble::NotFound)
-        }
-        (Some((mount, rest)), _) => Ok(Route::Files(mount, rest)),
+    let Found { site, moved_to } = match (found, request.host()) {
+        (Some(found), _) => found,
+        (None, Some(_)) => return Err(Trouble::NoSite),
+        (None, None) => return Err(Trouble::NoHost),
+    };
+    if let Some(host) = moved_to {
+        return Ok(Route::Moved(host));
+    }
+    let path = request.path.bytes();
+    if let Some(redirect) = site.redirect(path) {
+        return Ok(Route::Redirect(redirect, b""));
+    }
+    match (site.mount(path), &site.app) {
+        (Some((mount, rest)), _) => at(mount, rest, request),
         (None, Some(app)) => Ok(Route::App(site, app)),
         (None, None) => Err(Trouble::NotFound),
     }
+}
+
+fn at<'t, 'r>(
+    mount: &'t Mount,
+    rest: &'r [u8],
+    request: &Request,
+) -> Result<Route<'t, 'r>, Trouble> {
+    // What is one segment to the client must not be two to the disk.
+    let ambiguous = request.path.has_encoded_slash();
+    match &mount.serves {
+        Serves::Internal(_) => Err(Trouble::NotFound),
+        Serves::Files(_) | Serves::Pages(_) if ambiguous => Err(Trouble::NotFound),
+        Serves::Files(files) => Ok(Route::Files(files, rest)),
+        Serves::Pages(pages) => Ok(Route::Pages(mount, pages, rest)),
+        Serves::Redirect(redirect) => Ok(Route::Redirect(redirect, rest)),
+    }
+}
+
+/// The Location of a request's own path on another host.
+pub(crate) fn on_host(request: &Request, host: &str) -> Vec<u8> {
+    let scheme = request.scheme.name();
+    let (path, query) = (request.path.bytes(), request.written_query());
+    redirect::to_host(scheme, host, request.written_port(), path, query)
 }

@@ -1,5 +1,7 @@
 //! The sites, by host: immutable, behind one pointer, loaded once a request.
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
 use std::sync::{Arc, OnceLock};
@@ -9,12 +11,31 @@ use hotclub_app::Lane;
 use crate::counts::{Registry, SiteCounts};
 use crate::files::FileMount;
 use crate::hosts::HostMap;
+use crate::mount::Mount;
+use crate::redirect::Redirect;
 
 /// All sites of a front.
 #[derive(Debug, Default)]
 pub struct Table {
-    by_host: HostMap<Arc<Site>>,
+    by_host: HostMap<Door>,
     fallback: Option<Arc<Site>>,
+    own: Option<Arc<Site>>,
+}
+
+/// What a host leads to.
+#[derive(Clone, Debug)]
+struct Door {
+    site: Arc<Site>,
+    /// Its visitors are sent to the site's canonical host.
+    moved: bool,
+}
+
+/// The site of a request.
+#[derive(Clone, Copy, Debug)]
+pub struct Found<'t> {
+    pub site: &'t Arc<Site>,
+    /// The host that visitors of this one are sent to.
+    pub moved_to: Option<&'t str>,
 }
 
 /// One site.
@@ -23,19 +44,14 @@ pub struct Site {
     pub name: String,
     /// Names, and `*.` with a name: see [`HostMap`].
     pub hosts: Vec<String>,
+    moved: Vec<String>,
+    canonical: Option<Box<str>>,
     mounts: Vec<Mount>,
+    /// By the exact path.
+    redirects: HashMap<Box<[u8]>, Redirect>,
     pub app: Option<AppRoute>,
     /// Those that this site has in every table, by its name; set before the table is shown to a request.
     counts: OnceLock<Arc<SiteCounts>>,
-}
-
-/// A folder of files at a URL.
-#[derive(Debug)]
-pub struct Mount {
-    url: Box<[u8]>,
-    pub files: FileMount,
-    /// Nobody's own request reaches it; only an app's answer that names one of its files.
-    pub(crate) internal: bool,
 }
 
 /// An app: one lane for each thread of the front, in the order of the threads.
@@ -62,33 +78,64 @@ impl Table {
     pub fn new(sites: impl IntoIterator<Item = Arc<Site>>, fallback: Option<Arc<Site>>) -> Self {
         let mut by_host = HostMap::default();
         for site in sites {
-            for host in &site.hosts {
-                by_host.insert(host, Arc::clone(&site));
+            let served = site.hosts.iter().map(|host| (host, false));
+            for (host, moved) in served.chain(site.moved.iter().map(|host| (host, true))) {
+                let site = Arc::clone(&site);
+                by_host.insert(host, Door { site, moved });
             }
         }
-        Self { by_host, fallback }
+        Self {
+            by_host,
+            fallback,
+            own: None,
+        }
     }
 
-    /// The site of a host without port, in any case; `None` for a request without a host.
+    /// `site` answers for requests that name this machine and no site: `localhost`, the address that the
+    /// connection came to, or (HTTP/1.0) no host at all.
     #[must_use]
-    pub fn find(&self, host: Option<&[u8]>) -> Option<&Arc<Site>> {
-        self.by_name(host).or(self.fallback.as_ref())
+    pub fn with_own(mut self, site: Arc<Site>) -> Self {
+        self.own = Some(site);
+        self
     }
 
     /// From here on the sites' requests are counted.
     pub(crate) fn count_in(&self, registry: &Registry) {
-        for site in self.by_host.values().chain(&self.fallback) {
+        let named = self.by_host.values().map(|door| &door.site);
+        for site in named.chain(&self.fallback).chain(&self.own) {
             site.counts.get_or_init(|| registry.of(&site.name));
         }
     }
 
-    fn by_name(&self, host: Option<&[u8]>) -> Option<&Arc<Site>> {
+    /// The site of a host without port, in any case (`None`: HTTP/1.0 without one), asked for on a connection to
+    /// `local` (`None`: a Unix socket).
+    #[must_use]
+    pub fn find(&self, host: Option<&[u8]>, local: Option<IpAddr>) -> Option<Found<'_>> {
         // One site that answers everybody is the common case, and needs no hash.
-        if self.by_host.is_empty() {
-            return None;
+        if !self.by_host.is_empty()
+            && let Some(door) = host.and_then(|host| self.by_host.get(host))
+        {
+            let moved_to = door.site.canonical.as_deref().filter(|_| door.moved);
+            let site = &door.site;
+            return Some(Found { site, moved_to });
         }
-        self.by_host.get(host?)
+        let own = self.own.as_ref().filter(|_| is_own(host, local));
+        let site = own.or(self.fallback.as_ref())?;
+        let moved_to = None;
+        Some(Found { site, moved_to })
     }
+}
+
+/// Whether a host names this machine, for whoever reached it at `local`.
+fn is_own(host: Option<&[u8]>, local: Option<IpAddr>) -> bool {
+    let Some(host) = host else { return true };
+    if host.eq_ignore_ascii_case(b"localhost") {
+        return true;
+    }
+    let plain = host.strip_prefix(b"[").and_then(|h| h.strip_suffix(b"]"));
+    let address = std::str::from_utf8(plain.unwrap_or(host)).ok();
+    let address = address.and_then(|text| text.parse::<IpAddr>().ok());
+    address.is_some_and(|address| Some(address.to_canonical()) == local)
 }
 
 impl Site {
@@ -104,7 +151,10 @@ impl Site {
         Self {
             name: name.into(),
             hosts,
+            moved: Vec::new(),
+            canonical: None,
             mounts,
+            redirects: HashMap::new(),
             app,
             counts: OnceLock::new(),
         }
@@ -115,14 +165,32 @@ impl Site {
         self.counts.get().map(Arc::as_ref)
     }
 
+    /// Visitors of the hosts `moved` are sent to `canonical`.
+    #[must_use]
+    pub fn moving(mut self, moved: Vec<String>, canonical: &str) -> Self {
+        self.moved = moved;
+        self.canonical = Some(canonical.into());
+        self
+    }
+
+    /// Visitors of exactly these paths, decoded, are sent elsewhere; they go before all mounts.
+    #[must_use]
+    pub fn redirecting(mut self, paths: impl IntoIterator<Item = (String, Redirect)>) -> Self {
+        let paths = paths.into_iter();
+        self.redirects = paths
+            .map(|(path, redirect)| (path.into_bytes().into(), redirect))
+            .collect();
+        self
+    }
+
     /// The internal mount in whose folder a file lies (by the text of its absolute path), and what follows
     /// that folder.
     #[must_use]
-    pub(crate) fn internal_folder<'p>(&self, file: &'p Path) -> Option<(&Mount, &'p [u8])> {
-        let held = self.mounts.iter().filter(|mount| mount.internal);
-        let held = held.filter_map(|mount| {
-            let rest = file.strip_prefix(mount.files.folder()).ok()?;
-            Some((mount, rest.as_os_str().as_bytes()))
+    pub(crate) fn internal_folder<'p>(&self, file: &'p Path) -> Option<(&FileMount, &'p [u8])> {
+        let held = self.mounts.iter().filter_map(Mount::internal_files);
+        let held = held.filter_map(|files| {
+            let rest = file.strip_prefix(files.folder()).ok()?;
+            Some((files, rest.as_os_str().as_bytes()))
         });
         held.min_by_key(|(_, rest)| rest.len())
     }
@@ -134,34 +202,14 @@ impl Site {
             .iter()
             .find_map(|mount| Some((mount, path.strip_prefix(&*mount.url)?)))
     }
-}
 
-impl Mount {
-    /// Serves `files` below `url`, decoded; slashes at both ends are added where they are missing, so
-    /// that a mount matches whole segments.
+    /// The redirect of exactly this path.
     #[must_use]
-    pub fn new(url: &str, files: FileMount) -> Self {
-        Self::made(url, files, false)
-    }
-
-    /// The same for files that only an app's answer can name, by their URL or their path.
-    #[must_use]
-    pub fn internal(url: &str, files: FileMount) -> Self {
-        Self::made(url, files, true)
-    }
-
-    fn made(url: &str, files: FileMount, internal: bool) -> Self {
-        let inner = url.trim_matches('/');
-        let url = if inner.is_empty() {
-            "/".to_owned()
-        } else {
-            format!("/{inner}/")
-        };
-        Self {
-            url: url.into_bytes().into(),
-            files,
-            internal,
+    pub(crate) fn redirect(&self, path: &[u8]) -> Option<&Redirect> {
+        if self.redirects.is_empty() {
+            return None;
         }
+        self.redirects.get(path)
     }
 }
 
@@ -176,9 +224,8 @@ mod tests {
     }
 
     fn name(table: &Table, host: Option<&str>) -> Option<String> {
-        table
-            .find(host.map(str::as_bytes))
-            .map(|site| site.name.clone())
+        let found = table.find(host.map(str::as_bytes), None);
+        found.map(|found| found.site.name.clone())
     }
 
     #[test]
@@ -212,6 +259,45 @@ mod tests {
         assert_eq!(name(&table, Some("a.example")).as_deref(), Some("a"));
         assert_eq!(name(&table, Some("c.example")).as_deref(), Some("rest"));
         assert_eq!(name(&table, None).as_deref(), Some("rest"));
+    }
+
+    #[test]
+    fn visitors_of_a_moved_host_are_sent_to_the_canonical_one() {
+        let hosts = vec!["example.com".to_owned(), "*.example.com".to_owned()];
+        let site = Site::new("a", hosts, vec![], None);
+        let site = site.moving(vec!["www.example.com".to_owned()], "example.com");
+        let table = Table::new([Arc::new(site)], None);
+        for (host, expected) in [
+            ("example.com", None),
+            ("www.example.com", Some("example.com")),
+            ("WWW.Example.com.", Some("example.com")),
+            ("a.example.com", None),
+        ] {
+            let found = table.find(Some(host.as_bytes()), None).unwrap();
+            assert_eq!(found.moved_to, expected, "{host}");
+        }
+    }
+
+    #[test]
+    fn a_machines_own_names_lead_to_its_own_site_only() {
+        let one = site("one", &["one.example"]);
+        let table = Table::new([Arc::clone(&one)], None).with_own(one);
+        let local = "192.0.2.7".parse().ok();
+        for (host, local, expected) in [
+            (Some("localhost"), local, true),
+            (Some("LocalHost"), None, true),
+            (Some("192.0.2.7"), local, true),
+            (Some("192.0.2.8"), local, false),
+            (Some("192.0.2.7"), None, false),
+            (Some("[::1]"), "::1".parse().ok(), true),
+            (Some("[0:0::1]"), "::1".parse().ok(), true),
+            (Some("[::2]"), "::1".parse().ok(), false),
+            (Some("evil.example"), local, false),
+            (None, local, true),
+        ] {
+            let found = table.find(host.map(str::as_bytes), local);
+            assert_eq!(found.is_some(), expected, "{host:?} at {local:?}");
+        }
     }
 
     #[test]

@@ -13,8 +13,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::access_log::LogBuffer;
 use crate::addresses::Guest;
 use crate::clock::Clock;
+use crate::conn;
 use crate::front::Shared;
-use crate::h1;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
 use crate::observer::Connections;
@@ -146,7 +146,7 @@ impl Thread {
         self.came.notify_one();
         tokio::task::spawn_local(async move {
             let thread = &seat.thread;
-            h1::conn::serve(thread, &socket, &ends).await;
+            conn::serve(thread, &socket, &ends).await;
         });
     }
 
@@ -178,6 +178,7 @@ impl Thread {
                 Phase::Fresh => connections.fresh += 1,
                 Phase::Idle => connections.idle += 1,
                 Phase::Busy => connections.busy += 1,
+                Phase::Shared => connections.http2 += 1,
             }
         }
         connections
@@ -192,6 +193,7 @@ impl Thread {
                     let sooner = socket.deadline().map_or(last, |at| at.min(last));
                     socket.set_deadline(Some(sooner));
                 }
+                Phase::Shared => socket.dismiss(),
                 Phase::Busy => {}
             }
         }

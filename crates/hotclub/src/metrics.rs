@@ -276,11 +276,12 @@ fn restarts(text: &mut Exposition, apps: &[App]) {
 }
 
 fn visitors(text: &mut Exposition, sources: &Sources, connections: Connections) {
-    let help = "Open connections: fresh (no request yet), idle (between two) or busy.";
+    let help = "Open connections: fresh (no request yet), idle (between two), busy, or of HTTP/2.";
     text.family("hotclub_connections", Kind::Gauge, help)
         .sample(&[("state", "fresh")], connections.fresh)
         .sample(&[("state", "idle")], connections.idle)
-        .sample(&[("state", "busy")], connections.busy);
+        .sample(&[("state", "busy")], connections.busy)
+        .sample(&[("state", "http2")], connections.http2);
     let help = "Connections closed at once because their address had too many.";
     text.family("hotclub_connections_refused_total", Kind::Counter, help)
         .sample(&[], sources.front.refused_by_address());

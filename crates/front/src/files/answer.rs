@@ -25,6 +25,22 @@ pub(super) fn answer(resource: &Resource, request: &FileRequest<'_>) -> Response
     }
 }
 
+/// The file as the page of a 404: whole, and neither kept nor compared.
+pub(super) fn not_found(resource: &Resource, request: &FileRequest<'_>) -> Response {
+    let asked = Asked::of(request.fields);
+    let chosen = resource.choose(asked.accept_encoding.as_deref());
+    let mut found = match request.method {
+        FileMethod::Head => head(chosen),
+        _ => whole(chosen),
+    };
+    found.status = 404;
+    for name in ["ETag", "Last-Modified", "Accept-Ranges", "Cache-Control"] {
+        found.fields.remove(name);
+    }
+    found.fields.push(b"Cache-Control", b"no-cache");
+    found
+}
+
 /// For every method but GET and HEAD.
 pub(super) fn method_not_allowed() -> Response {
     let mut fields = Fields::with_capacity(1, 16);

@@ -29,6 +29,10 @@ const FILE: OFlags = OFlags::RDONLY
     .union(OFlags::NOCTTY)
     .union(OFlags::CLOEXEC);
 
+const NAMES: OFlags = OFlags::RDONLY
+    .union(OFlags::DIRECTORY)
+    .union(OFlags::CLOEXEC);
+
 /// Why a file was not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum OpenError {
@@ -162,8 +166,8 @@ impl Root {
     /// ([`is_servable`](super::path::is_servable)); that it cannot escape does not depend on it.
     pub(super) fn file(&self, folder: &Folder, path: &[u8]) -> Result<(File, Stamp), OpenError> {
         let fd = match self.way {
-            Way::Kernel => self.resolve(folder, path)?,
-            Way::Walk => walk(folder, path)?,
+            Way::Kernel => self.resolve(folder, path, FILE)?,
+            Way::Walk => walk(folder, path, FILE)?,
         };
         let file = File::from(fd);
         let metadata = file.metadata()?;
@@ -173,13 +177,24 @@ impl Root {
         Ok((file, Stamp::of(&metadata)))
     }
 
-    fn resolve(&self, folder: &Folder, path: &[u8]) -> Result<OwnedFd, Errno> {
+    /// Opens the folder at `path` beneath `folder` for reading its names; an empty path is `folder` itself. The
+    /// path has been checked like that of a file.
+    pub(super) fn names(&self, folder: &Folder, path: &[u8]) -> Result<OwnedFd, OpenError> {
+        let fd = match (path, self.way) {
+            (b"", _) => persistently(|| openat(&folder.fd, ".", NAMES, Mode::empty()))?,
+            (path, Way::Kernel) => self.resolve(folder, path, NAMES)?,
+            (path, Way::Walk) => walk(folder, path, NAMES)?,
+        };
+        Ok(fd)
+    }
+
+    fn resolve(&self, folder: &Folder, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
         let mut rules = ResolveFlags::BENEATH | ResolveFlags::NO_MAGICLINKS;
         if self.symlinks == Symlinks::Never {
             rules |= ResolveFlags::NO_SYMLINKS;
         }
         let path = OsStr::from_bytes(path);
-        persistently(|| openat2(&folder.fd, path, FILE, Mode::empty(), rules))
+        persistently(|| openat2(&folder.fd, path, flags, Mode::empty(), rules))
     }
 }
 
@@ -199,7 +214,7 @@ fn way() -> Way {
 
 /// Each segment opened in the one before. `..` and absolute paths are refused here too, though the
 /// caller has: this function must be safe alone.
-fn walk(folder: &Folder, path: &[u8]) -> Result<OwnedFd, Errno> {
+fn walk(folder: &Folder, path: &[u8], flags: OFlags) -> Result<OwnedFd, Errno> {
     let (folders, name) = match memchr::memrchr(b'/', path) {
         Some(slash) => (&path[..slash], &path[slash + 1..]),
         None => (&path[..0], path),
@@ -209,7 +224,7 @@ fn walk(folder: &Folder, path: &[u8]) -> Result<OwnedFd, Errno> {
     for segment in segments.filter(|_| !folders.is_empty()) {
         last = Some(step(folder, last.as_ref(), segment, FOLDER)?);
     }
-    step(folder, last.as_ref(), name, FILE)
+    step(folder, last.as_ref(), name, flags)
 }
 
 fn step(

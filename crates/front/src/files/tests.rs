@@ -6,6 +6,7 @@ mod encoded;
 mod escaping;
 mod exhausted;
 mod kinds;
+mod pages;
 
 use std::fs::FileTimes;
 use std::os::unix::ffi::OsStrExt;

@@ -1,8 +1,9 @@
 use std::fs;
 
 use super::*;
-use crate::files::{FileMount, MountKind, MountOptions};
+use crate::files::{MountKind, MountOptions};
 use crate::message::Body;
+use crate::mount::Mount;
 
 struct Named {
     folder: tempfile::TempDir,

@@ -138,7 +138,7 @@ fn hosts_and_methods_find_what_they_name() {
             "GET /static/hello.txt HTTP/1.1\r\nHost: other.example\r\n",
             "421",
         ),
-        ("GET /static/hello.txt HTTP/1.0\r\n", "421"),
+        ("GET /static/hello.txt HTTP/1.0\r\n", "404"),
         ("OPTIONS * HTTP/1.1\r\nHost: example.com\r\n", "204"),
         ("TRACE / HTTP/1.1\r\nHost: example.com\r\n", "405"),
         (

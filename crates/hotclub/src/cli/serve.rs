@@ -98,6 +98,9 @@ pub(crate) struct ServeArgs {
     /// Tell Prometheus metrics on this address: a loopback HOST:PORT, or unix:PATH [default: nowhere]
     #[arg(long, value_name = "ADDR")]
     pub(crate) metrics: Option<Local>,
+    /// Speak HTTP/2 without TLS, too, with clients that begin with it (h2c with prior knowledge)
+    #[arg(long)]
+    pub(crate) h2c: bool,
 
     /// Watch the app's files and reload gracefully when they change
     #[arg(long)]

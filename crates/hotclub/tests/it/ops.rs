@@ -2,4 +2,4 @@
 
 mod metrics;
 mod systemd;
-mod upgrade;
+pub(crate) mod upgrade;

@@ -1,0 +1,70 @@
+//! What a site has at a URL: a folder of files, a site of pages, a redirect.
+
+use crate::files::{FileMount, Pages};
+use crate::redirect::Redirect;
+
+/// Something at a URL and below it.
+#[derive(Debug)]
+pub struct Mount {
+    /// Decoded, with a slash at both ends.
+    pub(crate) url: Box<[u8]>,
+    pub(crate) serves: Serves,
+}
+
+/// What answers there.
+#[derive(Debug)]
+pub(crate) enum Serves {
+    Files(FileMount),
+    /// Nobody's own request reaches it; only an app's answer that names one of its files.
+    Internal(FileMount),
+    Pages(Pages),
+    Redirect(Redirect),
+}
+
+impl Mount {
+    /// Serves `files` below `url`, decoded; slashes at both ends are added where they are missing, so
+    /// that a mount matches whole segments.
+    #[must_use]
+    pub fn new(url: &str, files: FileMount) -> Self {
+        Self::made(url, Serves::Files(files))
+    }
+
+    /// The same for files that only an app's answer can name, by their URL or their path.
+    #[must_use]
+    pub fn internal(url: &str, files: FileMount) -> Self {
+        Self::made(url, Serves::Internal(files))
+    }
+
+    /// The same for a folder that is a site of its own: index files, clean addresses.
+    #[must_use]
+    pub fn pages(url: &str, pages: Pages) -> Self {
+        Self::made(url, Serves::Pages(pages))
+    }
+
+    /// Sends all of a URL elsewhere.
+    #[must_use]
+    pub fn redirect(url: &str, redirect: Redirect) -> Self {
+        Self::made(url, Serves::Redirect(redirect))
+    }
+
+    fn made(url: &str, serves: Serves) -> Self {
+        let inner = url.trim_matches('/');
+        let url = if inner.is_empty() {
+            "/".to_owned()
+        } else {
+            format!("/{inner}/")
+        };
+        Self {
+            url: url.into_bytes().into(),
+            serves,
+        }
+    }
+
+    /// The files that only an app names, when it holds such.
+    pub(crate) fn internal_files(&self) -> Option<&FileMount> {
+        match &self.serves {
+            Serves::Internal(files) => Some(files),
+            _ => None,
+        }
+    }
+}
