@@ -5,6 +5,7 @@ use std::rc::Rc;
 use std::time::Instant;
 
 use crate::h1::{self, Input};
+use crate::h2::conn::End;
 use crate::h2::{self, PREFACE};
 use crate::request::Ends;
 use crate::socket::Socket;
@@ -19,8 +20,10 @@ pub(crate) async fn serve(thread: &Rc<Thread>, socket: &Rc<Socket>, ends: &Ends)
     let mut input = Input::default();
     if thread.shared.h2c && begins_with_preface(thread, socket, &mut input).await {
         // Boxed, so that a connection of HTTP/1 is small.
-        Box::pin(h2::conn::serve(thread, socket, ends, input.take())).await;
-        linger(thread, socket, Input::default()).await;
+        let end = Box::pin(h2::conn::serve(thread, socket, ends, input.take())).await;
+        if end == End::Broken {
+            linger(thread, socket, input).await;
+        }
     } else {
         h1::conn::serve(thread, socket, ends, input).await;
     }

@@ -54,6 +54,8 @@ pub(crate) struct Shared {
     pub(crate) loads: Vec<Load>,
     /// Answers from now on end their connections.
     pub(crate) draining: AtomicBool,
+    /// Who we are in `Via`: nobody else is called so, which shows loops.
+    pub(crate) via: String,
     commands: Vec<mpsc::UnboundedSender<Command>>,
 }
 
@@ -128,6 +130,7 @@ impl Front {
             calmed: Tally::default(),
             loads: (0..count).map(|_| Load::default()).collect(),
             draining: AtomicBool::new(false),
+            via: pseudonym(),
             commands,
         });
         let mut front = Self {
@@ -189,6 +192,12 @@ impl Front {
     /// Lets requests that come from now on find other sites. Those under way keep what they have.
     pub fn swap(&self, table: Arc<Table>) {
         table.count_in(&self.shared.counts);
+        if table.proxies().next().is_some()
+            && let Some(first) = self.shared.commands.first()
+        {
+            // A thread that is gone has nothing to look after.
+            let _ = first.send(Command::Tend(Arc::clone(&table)));
+        }
         self.shared.table.store(table);
     }
 
@@ -268,6 +277,12 @@ impl Front {
             let _ = commands.send(command());
         }
     }
+}
+
+/// `hotclub-` and 64 random bits.
+fn pseudonym() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("hotclub-{:016x}", RandomState::new().hash_one(0))
 }
 
 impl Drop for Front {

@@ -18,10 +18,12 @@ use crate::front::Shared;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
 use crate::observer::Connections;
+use crate::proxy::{self, Pools};
 use crate::request::Request;
 use crate::request_id::IdSource;
 use crate::socket::{Phase, Socket};
 use crate::sys;
+use crate::table::Table;
 
 /// How often the sweeper looks at the deadlines, while there are connections.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -40,6 +42,8 @@ pub(crate) enum Command {
     StopAccepting,
     /// A connection that another thread accepted.
     Take(Accepted),
+    /// Looks after what the table wants looked after.
+    Tend(Arc<Table>),
     Drain {
         deadline: Instant,
         done: oneshot::Sender<()>,
@@ -57,6 +61,7 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
     pub(crate) ids: IdSource,
     pub(crate) log: Option<LogBuffer>,
+    pub(crate) pools: Rc<Pools>,
     sockets: RefCell<Slab<Rc<Socket>>>,
     came: Notify,
     went: Notify,
@@ -70,6 +75,7 @@ impl Thread {
             index,
             clock: Clock::default(),
             ids: IdSource::new(),
+            pools: Rc::default(),
             log: shared.log.as_ref().map(LogBuffer::new),
             shared,
             sockets: RefCell::default(),
@@ -261,6 +267,7 @@ pub(crate) async fn run(thread: Rc<Thread>, mut commands: mpsc::UnboundedReceive
                     acceptor.abort();
                 }
             }
+            Command::Tend(table) => table.proxies().for_each(proxy::keep_checking),
             Command::Take(accepted) => thread.serve(accepted),
             Command::Drain { deadline, done } => {
                 tokio::task::spawn_local(Rc::clone(&thread).drain(deadline, done));
