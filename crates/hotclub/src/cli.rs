@@ -1,10 +1,12 @@
 //! The command line as it was typed. Each command's own file resolves it.
 
+mod db;
 mod inspect;
 mod manage;
 mod serve;
 mod up;
 
+pub(crate) use db::{BackupsArgs, DbArgs, DbCommand, OldArgs, RestoreArgs};
 pub(crate) use inspect::InspectArgs;
 pub(crate) use manage::ManageArgs;
 pub(crate) use serve::ServeArgs;
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Check(InspectArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
+    /// Back up a site's database and media, prove it, and go back
+    Db(DbArgs),
 }
 
 impl Cli {
@@ -43,6 +47,8 @@ impl Cli {
         match &self.command {
             Command::Up(args) => args.json,
             Command::Inspect(args) | Command::Check(args) => args.json,
+            // Its data is asked for by `--json`, its progress is for people.
+            Command::Db(_) => false,
             Command::Serve(_) | Command::Manage(_) => false,
         }
     }

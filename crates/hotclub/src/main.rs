@@ -2,6 +2,7 @@
 
 mod cli;
 mod console;
+mod db;
 mod descriptors;
 mod house;
 mod inspect;
@@ -88,6 +89,7 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => inspect::check(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,
+        Command::Db(args) => db::run(&args.command, console).await,
     }
 }
 

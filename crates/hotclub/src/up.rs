@@ -2,7 +2,7 @@
 //! nothing changed since the last start.
 
 mod app;
-mod database;
+pub(crate) mod database;
 mod release;
 mod site;
 
@@ -106,6 +106,7 @@ async fn prepare(
     let state = State::open(&project)?;
     project.install(&state, console).await?;
     *database = database::settle(&mut project, &state, console).await?;
+    crate::db::tidy(&project, &state, database, console).await?;
     fit(&project, console)?;
     let statics = release::run(&project, &state, database, console).await?;
 

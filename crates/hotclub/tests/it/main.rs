@@ -11,6 +11,7 @@
 
 mod browser;
 mod chaos;
+mod db;
 mod inspect;
 mod limits;
 mod ops;
