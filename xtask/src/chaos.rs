@@ -19,10 +19,11 @@ use crate::{command, descendants, project};
 const BUILD: Duration = Duration::from_secs(1800);
 /// A thousand kills take two minutes; every part together, without the soak, under half an hour.
 const PARTS: Duration = Duration::from_secs(3600);
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
     "backups",
     "kills",
     "reloads",
+    "upgrades",
     "garbage",
     "hostile",
     "deadlines",
@@ -35,7 +36,7 @@ pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: backups, kills, reloads, garbage, hostile, deadlines, deaths, soak
+    /// Only these parts: backups, kills, reloads, upgrades, garbage, hostile, deadlines, deaths, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }

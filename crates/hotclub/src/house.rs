@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hotclub_app::{AppFailure, Generation, Lane, Spec, StartError, View};
 use hotclub_front::{Front, Table};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::console::{Console, Event, Failure};
@@ -16,7 +17,7 @@ use crate::listeners::Listeners;
 use crate::probe::Probe;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
-use crate::upgrade::Upgrade;
+use crate::upgrade::{Asker, Upgrade};
 use crate::watch::Watch;
 use crate::watchdog;
 
@@ -35,6 +36,13 @@ pub(crate) struct Plan {
     /// Takes the whole traceback of an app that cannot be imported; people are shown the end of it.
     /// `None`: a new temporary file.
     pub(crate) traceback: Option<PathBuf>,
+}
+
+impl Plan {
+    async fn start(&self, front: &Front) -> Result<Generation, Failure> {
+        let traceback = self.traceback.as_deref();
+        start_generation(&self.spec, self.probe.as_ref(), traceback, front.runtimes()).await
+    }
 }
 
 /// Front and generation while they serve.
@@ -62,7 +70,7 @@ impl House {
         front: Front,
         systemd: &Systemd,
     ) -> Result<Self, Failure> {
-        let generation = start_generation(&plan, &front).await?;
+        let generation = plan.start(&front).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
         let leaving = tokio::task::JoinSet::new();
@@ -131,10 +139,14 @@ impl House {
                 outcome = succession(&mut upgrade) => match outcome {
                     Ok(pid) => {
                         self.systemd.main_pid(pid);
-                        drop(upgrade);
+                        let asker = upgrade.take().and_then(|upgrade| upgrade.asker);
+                        asker.into_iter().for_each(|asker| asker.serves(pid));
                         return self.hand_over(console, signals, pid).await;
                     }
-                    Err(failure) => not_upgraded(console, failure),
+                    Err(failure) => {
+                        let asker = upgrade.as_mut().and_then(|upgrade| upgrade.asker.take());
+                        not_upgraded(console, failure, asker);
+                    }
                 },
                 () = self.generation.gone() => {
                     return Err(Failure::new("the fork server ended by itself")
@@ -157,7 +169,7 @@ impl House {
     async fn reload(&mut self, console: &Console) {
         let began = Instant::now();
         self.systemd.reloading();
-        let started = start_generation(&self.plan, &self.front).await;
+        let started = self.plan.start(&self.front).await;
         let made = match started {
             Ok(generation) => {
                 (self.plan.table)(generation.lanes()).map(|table| (generation, table))
@@ -216,9 +228,14 @@ impl House {
             None => Err(Failure::new("`hotclub up` is not replaced while it runs")
                 .hint("stop it and start it again; its database goes with it")),
         };
-        match begun {
-            Ok(()) => tracing::info!("a new program is started to take over"),
-            Err(failure) => not_upgraded(console, failure),
+        let asker = Asker::find();
+        match (begun, upgrade) {
+            (Ok(()), Some(upgrade)) => {
+                tracing::info!("a new program is started to take over");
+                upgrade.asker = asker;
+            }
+            (Ok(()), None) => {}
+            (Err(failure), _) => not_upgraded(console, failure, asker),
         }
     }
 
@@ -291,7 +308,10 @@ async fn give_up(upgrade: &mut Option<Upgrade>) {
     }
 }
 
-fn not_upgraded(console: &Console, mut failure: Failure) {
+fn not_upgraded(console: &Console, mut failure: Failure, asker: Option<Asker>) {
+    asker
+        .into_iter()
+        .for_each(|asker| asker.failed(failure.clone()));
     failure.message = format!("not upgraded, the old program goes on: {}", failure.message);
     console.failure(&failure);
 }
@@ -303,10 +323,16 @@ async fn changed(watch: &mut Option<Watch>) {
     }
 }
 
-async fn start_generation(plan: &Plan, front: &Front) -> Result<Generation, Failure> {
-    let generation = Generation::start(plan.spec.clone(), front.runtimes())
+/// Starts a generation and asks it one request.
+pub(crate) async fn start_generation(
+    spec: &Spec,
+    probe: Option<&Probe>,
+    traceback: Option<&Path>,
+    runtimes: &[Handle],
+) -> Result<Generation, Failure> {
+    let generation = Generation::start(spec.clone(), runtimes)
         .await
-        .map_err(|error| start_failure(&error, &plan.spec, plan.traceback.as_deref()))?;
+        .map_err(|error| start_failure(&error, spec, traceback))?;
     let threads = &generation.loaded().threads;
     if !threads.is_empty() {
         tracing::warn!(
@@ -316,7 +342,7 @@ async fn start_generation(plan: &Plan, front: &Front) -> Result<Generation, Fail
         );
     }
     let lanes = generation.lanes();
-    if let (Some(probe), Some(lane)) = (&plan.probe, lanes.first())
+    if let (Some(probe), Some(lane)) = (probe, lanes.first())
         && let Err(error) = probe.ask(lane).await
     {
         generation.drain(Duration::from_secs(1)).await;
