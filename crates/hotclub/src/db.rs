@@ -146,8 +146,11 @@ pub(crate) async fn tidy(
     if !restore::is_interrupted(&holdings::folder(state)) {
         return Ok(());
     }
-    let Some(data) = Data::under(project, state, database)? else {
-        return Ok(());
+    let data = match Data::under(project, state, database) {
+        Ok(Some(data)) => data,
+        // It is not interrupted: it runs, in another process.
+        Ok(None) | Err(Error::BackupRuns { .. }) => return Ok(()),
+        Err(error) => return Err(failure(&error)),
     };
     let settled = restore::settle(&data.store, &data.holdings).await;
     if let Some(settled) = settled.map_err(|error| failure(&error))? {

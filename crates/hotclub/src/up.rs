@@ -114,7 +114,6 @@ async fn prepare(
     let state = State::open(&project)?;
     project.install(&state, console).await?;
     *database = database::settle(&mut project, &state, console).await?;
-    crate::db::tidy(&project, &state, database, console).await?;
     fit(&project, console)?;
     let statics = release::run(&project, &state, database, console).await?;
 

@@ -4,8 +4,8 @@
 use std::path::{Path, PathBuf};
 
 use hotclub_django::inspection::Inspection;
-use hotclub_postgres::Access;
 use hotclub_postgres::backup::{Holdings, Source, Sqlite, Store};
+use hotclub_postgres::{Access, Error};
 
 use crate::console::{Console, Failure};
 use crate::project::learnt;
@@ -64,14 +64,14 @@ impl Data {
         project: &Project,
         state: &State,
         database: &Database,
-    ) -> Result<Option<Self>, Failure> {
+    ) -> Result<Option<Self>, Error> {
         let inspection = &project.inspection;
         let source = match (database, sqlite(project, inspection)) {
             (Database::Managed(server), _) => Source::Postgres(Box::new(Access::of(server))),
             (Database::None, Some(sqlite)) => Source::Sqlite(sqlite),
             _ => return Ok(None),
         };
-        let store = Store::open(&folder(state)).map_err(|error| super::failure(&error))?;
+        let store = Store::open(&folder(state))?;
         Ok(Some(Self::of(project, state, store, source, inspection)))
     }
 
