@@ -8,6 +8,7 @@ mod descriptors;
 mod face;
 mod host;
 mod house;
+mod https;
 mod inspect;
 mod interpreter;
 mod limits;

@@ -14,6 +14,7 @@ mod chaos;
 mod conformance;
 mod db;
 mod http2;
+mod https;
 mod inspect;
 mod limits;
 mod ops;
