@@ -83,6 +83,7 @@ format = "json"
 listen = ["[::]:80", "unix:run/web.sock"]
 metrics = "unix:run/metrics.sock"
 h2c = true
+proxy_protocol = true
 trusted_proxies = ["127.0.0.1", "10.1.2.3/8"]
 "#;
 
@@ -141,7 +142,7 @@ fn every_key_of_the_design_reaches_the_model() {
     assert_eq!((site.limits.max_body, site.limits.min_rate), (1 << 30, 0));
     assert_eq!(site.limits.max_connections_per_address, 0);
     assert_eq!(site.limits.max_streams, 250);
-    assert!(site.server.h2c);
+    assert!(site.server.h2c && site.server.proxy_protocol);
     assert_eq!(
         (
             site.limits.max_buffered,

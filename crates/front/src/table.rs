@@ -14,6 +14,7 @@ use crate::hosts::HostMap;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
 use crate::redirect::Redirect;
+use crate::secure::Https;
 
 /// All sites of a front.
 #[derive(Debug, Default)]
@@ -52,6 +53,7 @@ pub struct Site {
     mounts: Vec<Mount>,
     /// By the exact path.
     redirects: HashMap<Box<[u8]>, Redirect>,
+    pub(crate) https: Https,
     pub app: Option<AppRoute>,
     /// Those that this site has in every table, by its name; set before the table is shown to a request.
     counts: OnceLock<Arc<SiteCounts>>,
@@ -170,6 +172,7 @@ impl Site {
             moved: Vec::new(),
             mounts,
             redirects: HashMap::new(),
+            https: Https::default(),
             app,
             counts: OnceLock::new(),
             is_closed: false,
@@ -179,6 +182,13 @@ impl Site {
     /// Where its requests are counted.
     pub(crate) fn counts(&self) -> Option<&SiteCounts> {
         self.counts.get().map(Arc::as_ref)
+    }
+
+    /// How the site wants to be reached.
+    #[must_use]
+    pub fn over_https(mut self, https: Https) -> Self {
+        self.https = https;
+        self
     }
 
     /// A site that is being started or did not start: 503 for everything.

@@ -16,6 +16,7 @@ use crate::console::{Console, Event, Failure, Serving};
 use crate::face;
 use crate::host;
 use crate::house::House;
+use crate::https::Certifier;
 use crate::listeners::Listeners;
 use crate::metrics;
 use crate::project::{Project, State};
@@ -76,6 +77,7 @@ async fn serve(
         metrics,
         mut serving,
         watch,
+        _certifier,
         _state,
     } = prepared;
     house.open(listeners);
@@ -95,6 +97,7 @@ struct Prepared {
     metrics: Listeners,
     serving: Serving,
     watch: Option<Watch>,
+    _certifier: Certifier,
     /// Its lock is held for as long as we run.
     _state: State,
 }
@@ -129,6 +132,7 @@ async fn prepare(
     let plan = app::plan(&project, &state, &statics, &buffers)?;
     let log = access_log(&project.site.log, args.json)?;
     let front = Front::start(site::front_options(&project.site, log, buffers)?)?;
+    let certifier = Certifier::start([&project.site], (&front, &listeners), &state.dir)?;
     let house = House::start(plan, front, systemd).await?;
     console.done(&app::summary(&project, house.generation()));
 
@@ -155,6 +159,7 @@ async fn prepare(
         metrics,
         serving,
         watch,
+        _certifier: certifier,
         _state: state,
     })
 }
