@@ -24,6 +24,7 @@ pub struct Site {
     pub name: String,
     /// Lower-case host names, `*.` allowed in front. Empty: every Host is this site.
     pub hosts: Vec<String>,
+    pub compress: Compress,
     pub app: App,
     pub env: Env,
     pub database: Database,
@@ -51,6 +52,15 @@ impl Site {
     pub fn fault_at(&self, key: &str, message: impl Into<String>) -> Fault {
         self.positions.fault(key, message.into())
     }
+}
+
+/// `compress`: whether what the app and other servers answer is compressed on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compress {
+    /// Where its length cannot give a secret away.
+    Safe,
+    Always,
+    Off,
 }
 
 /// `[app]`: what runs, with how many workers, and how long it may take.
@@ -249,6 +259,7 @@ impl Site {
             file: None,
             name: crate::name::from_folder(dir),
             hosts: Vec::new(),
+            compress: defaults::COMPRESS,
             app: App::default(),
             env: Env::default(),
             database: Database::default(),

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hotclub_app::Lane;
+use hotclub_config::Compress;
 
 use crate::files::FileMount;
 use crate::hosts::HostMap;
@@ -52,6 +53,7 @@ pub struct Site {
     /// By the exact path.
     redirects: HashMap<Box<[u8]>, Redirect>,
     pub app: Option<AppRoute>,
+    pub(crate) compress: Compress,
 }
 
 /// An app: one lane for each thread of the front, in the order of the threads.
@@ -158,7 +160,15 @@ impl Site {
             mounts,
             redirects: HashMap::new(),
             app,
+            compress: Compress::Off,
         }
+    }
+
+    /// Compresses what the app and other servers answer.
+    #[must_use]
+    pub fn compressing(mut self, mode: Compress) -> Self {
+        self.compress = mode;
+        self
     }
 
     /// Visitors of the hosts `moved` are sent to `canonical`.

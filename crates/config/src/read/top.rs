@@ -4,9 +4,15 @@ use toml::de::{DeTable, DeValue};
 
 use super::reader::{Reader, Section};
 use super::{app, data, edge, proxy};
-use crate::model::Site;
+use crate::model::{Compress, Site};
 use crate::name;
 use crate::value::{self, Wrong};
+
+const COMPRESS: [(&str, Compress); 3] = [
+    ("safe", Compress::Safe),
+    ("always", Compress::Always),
+    ("off", Compress::Off),
+];
 
 pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     let mut top = reader.root(document);
@@ -15,6 +21,9 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
         site.name = name;
     }
     site.hosts = hosts(reader, &mut top);
+    if let Some(compress) = reader.get(&mut top, "compress", |v| value::word(v, &COMPRESS)) {
+        site.compress = compress;
+    }
     site.app = app::app(reader, &mut top);
     site.env = data::env(reader, &mut top);
     site.database = data::database(reader, &mut top);

@@ -24,14 +24,11 @@ pub(crate) fn plan(
     statics: &Statics,
     buffers: &Arc<Buffers>,
 ) -> Result<Plan, Failure> {
-    let folders = site::folders(project, statics)?;
-    let proxies = site::proxies(project);
-    let name = project.site.name.clone();
-    let retry = project.site.app.retry;
+    let surroundings = site::Surroundings::of(project, statics)?;
     Ok(Plan {
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
-        table: Box::new(move |lanes| site::table(&name, &folders, &proxies, lanes, retry)),
+        table: Box::new(move |lanes| surroundings.table(lanes)),
         graceful_timeout: project.site.app.graceful_timeout,
         traceback: Some(state.dir.join("log/app.log")),
     })

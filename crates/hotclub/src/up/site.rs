@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotclub_app::{Buffers, Lane};
+use hotclub_config::Compress;
 use hotclub_front::files::{FileMount, HashedNames, MountKind, MountOptions, Symlinks};
 use hotclub_front::{
     AccessLog, AppRoute, Limits, Mount, NamedFiles, Options, Proxy, Site, Table, TrustedProxies,
@@ -62,7 +63,7 @@ impl Folder {
 }
 
 /// Those of hotclub.toml, and of the settings what these do not replace.
-pub(crate) fn folders(project: &Project, statics: &Statics) -> Result<Vec<Folder>, Failure> {
+fn folders(project: &Project, statics: &Statics) -> Result<Vec<Folder>, Failure> {
     let mut folders: Vec<Folder> = project.site.files.iter().map(written).collect();
     let internal: Vec<PathBuf> = internal_folders(&folders);
     for folder in &folders {
@@ -175,38 +176,50 @@ pub(crate) fn described(url: &str, folder: &Path, project: &Project) -> String {
     format!("{url} ({})", project.shown(folder).display())
 }
 
-/// What other servers answer. Made once: health and connections outlive a reload of the app.
-pub(crate) fn proxies(project: &Project) -> Vec<Arc<Proxy>> {
-    let proxies = project.site.proxies.iter();
-    proxies
-        .map(|proxy| Arc::new(Proxy::new(proxy.clone())))
-        .collect()
+/// The site but for its app, whose lanes come with each generation.
+pub(crate) struct Surroundings {
+    name: String,
+    folders: Vec<Folder>,
+    /// Made once: health and connections outlive a reload of the app.
+    proxies: Vec<Arc<Proxy>>,
+    retry: bool,
+    compress: Compress,
 }
 
-/// The table of one site that answers every host: which hosts are right is Django's business
-/// (ALLOWED_HOSTS).
-pub(crate) fn table(
-    name: &str,
-    folders: &[Folder],
-    proxies: &[Arc<Proxy>],
-    lanes: Vec<Lane>,
-    retry: bool,
-) -> Result<Table, Failure> {
-    let mut mounts: Vec<Mount> = proxies.iter().cloned().map(Mount::proxy).collect();
-    for folder in folders {
-        let Folder { url, path, options } = folder;
-        let files = FileMount::open(path, options.clone())
-            .map_err(|error| Failure::new(format!("{url}: {error}")))?;
-        mounts.push(match folder.is_internal() {
-            true => Mount::internal(url, files),
-            false => Mount::new(url, files),
-        });
+impl Surroundings {
+    pub(crate) fn of(project: &Project, statics: &Statics) -> Result<Self, Failure> {
+        let site = &project.site;
+        let proxies = site.proxies.iter();
+        Ok(Self {
+            name: site.name.clone(),
+            folders: folders(project, statics)?,
+            proxies: proxies
+                .map(|proxy| Arc::new(Proxy::new(proxy.clone())))
+                .collect(),
+            retry: site.app.retry,
+            compress: site.compress,
+        })
     }
-    let app = AppRoute {
-        lanes,
-        retry,
-        named_files: NamedFiles::Serve,
-    };
-    let site = Site::new(name, Vec::new(), mounts, Some(app));
-    Ok(Table::new([], Some(site.into())))
+
+    /// The table of one site that answers every host: which hosts are right is Django's business
+    /// (ALLOWED_HOSTS).
+    pub(crate) fn table(&self, lanes: Vec<Lane>) -> Result<Table, Failure> {
+        let mut mounts: Vec<Mount> = self.proxies.iter().cloned().map(Mount::proxy).collect();
+        for folder in &self.folders {
+            let Folder { url, path, options } = folder;
+            let files = FileMount::open(path, options.clone())
+                .map_err(|error| Failure::new(format!("{url}: {error}")))?;
+            mounts.push(match folder.is_internal() {
+                true => Mount::internal(url, files),
+                false => Mount::new(url, files),
+            });
+        }
+        let app = AppRoute {
+            lanes,
+            retry: self.retry,
+            named_files: NamedFiles::Serve,
+        };
+        let site = Site::new(&self.name, Vec::new(), mounts, Some(app)).compressing(self.compress);
+        Ok(Table::new([], Some(site.into())))
+    }
 }
