@@ -1,6 +1,6 @@
 //! Every default of `hotclub.toml`, each with its reason. Nowhere else does a number of these stand.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 use crate::model::Compress;
@@ -92,6 +92,12 @@ pub const MAX_SPOOLED: u64 = 10 * 1024 * 1024 * 1024;
 /// Only this machine: what listens to the world was written down by someone. 8000 is what Django's own server uses.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 
+/// Where a server's sites are looked for: everywhere, on HTTP's port.
+pub const HOST_LISTEN: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 80),
+];
+
 /// HTTP/2 without TLS is for proxies that ask for it: browsers do not speak it.
 pub const H2C: bool = false;
 
@@ -101,6 +107,12 @@ pub const NAME: &str = "site";
 /// Pages become a fifth of their size; those that another site has asked for with a visitor's cookies are
 /// left as they are, for their length could be used to guess what is in them (BREACH).
 pub const COMPRESS: Compress = Compress::Safe;
+
+/// The page of a static site for what is missing, when the folder has it: the name that site generators give it.
+pub const NOT_FOUND: &str = "404.html";
+
+/// For good: what search engines and old links need when a page has moved.
+pub const REDIRECT_STATUS: u16 = 301;
 
 /// A server that does not take a connection within five seconds is down, or too far away to proxy to.
 pub const PROXY_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);

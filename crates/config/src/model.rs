@@ -11,6 +11,7 @@ use ipnet::IpNet;
 use crate::fault::{Fault, Faults, Positions};
 use crate::mount::Mount;
 use crate::proxy::Proxy;
+use crate::web::{Redirect, Static};
 use crate::{Secret, defaults};
 
 /// One site: a whole `hotclub.toml`.
@@ -22,14 +23,22 @@ pub struct Site {
     pub file: Option<PathBuf>,
     /// `[a-z0-9_-]`, at most 63: names the state folder, database and role. Default: from the folder's name.
     pub name: String,
-    /// Lower-case host names, `*.` allowed in front. Empty: every Host is this site.
+    /// Host names that are served: small letters, in the `xn--` form, `*.` allowed in front. With `moved` empty,
+    /// too: every Host is this site.
     pub hosts: Vec<String>,
+    /// Hosts whose visitors are sent to another, which is one of `hosts`.
+    pub moved: BTreeMap<String, String>,
+    /// `hosts` as it stands in the file.
+    pub(crate) written_hosts: Vec<String>,
     pub compress: Compress,
     pub app: App,
     pub env: Env,
     pub database: Database,
     pub files: Vec<Files>,
     pub proxies: Vec<Proxy>,
+    /// `[static]`.
+    pub pages: Option<Static>,
+    pub redirects: Vec<Redirect>,
     pub processes: Vec<Process>,
     pub release: Release,
     pub runtime: Runtime,
@@ -45,6 +54,18 @@ impl Site {
     /// Whether the file sets this key, by its dotted path: `"app.workers"`, `"files.0.url"`.
     pub fn sets(&self, key: &str) -> bool {
         self.positions.contains(key)
+    }
+
+    /// Every host that leads here: those served, and those that are sent to another.
+    pub fn all_hosts(&self) -> impl Iterator<Item = &str> {
+        let served = self.hosts.iter().chain(self.moved.keys());
+        served.map(String::as_str)
+    }
+
+    /// The key at which a host was written; `hosts` when `www` or `canonical` made it.
+    pub(crate) fn place_of_host(&self, host: &str) -> String {
+        let written = self.written_hosts.iter().position(|other| other == host);
+        written.map_or_else(|| "hosts".to_owned(), |at| format!("hosts.{at}"))
     }
 
     /// A fault at a key's value, found by a later stage (a missing folder, a module that cannot be
@@ -159,6 +180,10 @@ pub struct Files {
     pub internal: bool,
     /// `Cache-Control: max-age`; `None`: the front's rules for static and media files.
     pub max_age: Option<Duration>,
+    /// All of Cache-Control.
+    pub cache: Option<String>,
+    /// Folders show what they hold.
+    pub index: bool,
 }
 
 /// `[[process]]`: a program that runs beside the app. Not started yet.
@@ -259,12 +284,16 @@ impl Site {
             file: None,
             name: crate::name::from_folder(dir),
             hosts: Vec::new(),
+            moved: BTreeMap::new(),
+            written_hosts: Vec::new(),
             compress: defaults::COMPRESS,
             app: App::default(),
             env: Env::default(),
             database: Database::default(),
             files: Vec::new(),
             proxies: Vec::new(),
+            pages: None,
+            redirects: Vec::new(),
             processes: Vec::new(),
             release: Release::default(),
             runtime: Runtime {

@@ -296,6 +296,87 @@ proptest! {
     }
 }
 
+fn hosts_of(text: &str) -> (Vec<String>, Vec<(String, String)>) {
+    let site = hotclub_config::parse(text, Path::new("/srv/a/hotclub.toml")).unwrap();
+    (site.hosts, site.moved.into_iter().collect())
+}
+
+#[test]
+fn hosts_that_only_lead_to_another_are_told_from_those_served() {
+    for (text, served, moved) in [
+        ("hosts = ['a.example']", vec!["a.example"], vec![]),
+        (
+            "hosts = ['a.example']\nwww = 'redirect'",
+            vec!["a.example"],
+            vec![("www.a.example", "a.example")],
+        ),
+        (
+            "hosts = ['www.a.example', '*.a.example']\nwww = 'redirect'",
+            vec!["www.a.example", "*.a.example"],
+            vec![("a.example", "www.a.example")],
+        ),
+        (
+            "hosts = ['a.example', 'www.a.example', 'b.example']\ncanonical = 'A.example'",
+            vec!["a.example"],
+            vec![("b.example", "a.example"), ("www.a.example", "a.example")],
+        ),
+        (
+            "hosts = ['a.example', 'b.example']\ncanonical = 'a.example'\nwww = 'redirect'",
+            vec!["a.example"],
+            vec![
+                ("b.example", "a.example"),
+                ("www.a.example", "a.example"),
+                ("www.b.example", "a.example"),
+            ],
+        ),
+    ] {
+        let owned = |(from, to): &(&str, &str)| (String::from(*from), String::from(*to));
+        let expected: (Vec<String>, Vec<_>) = (
+            served.into_iter().map(str::to_owned).collect(),
+            moved.iter().map(owned).collect(),
+        );
+        assert_eq!(hosts_of(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_redirect_that_could_not_work_is_a_fault() {
+    for (text, message) in [
+        ("from = '/a'\nto = '/a'", "this redirect leads to itself"),
+        (
+            "from = '/a/*'\nto = '/a/b/*'",
+            "this redirect leads to itself",
+        ),
+        ("from = '/a/'\nto = '/b/*'", "`from` is one path"),
+        ("from = '/a*'\nto = '/b/'", "`redirect.from` must be a path"),
+        (
+            "from = '/a?b'\nto = '/b/'",
+            "`redirect.from` must be a path",
+        ),
+        (
+            "from = '/a'\nto = '//b.example/'",
+            "`redirect.to` must be a path",
+        ),
+        (
+            "from = '/a/*'\nto = 'https://b.example*'",
+            "`redirect.to` must be a path",
+        ),
+        (
+            "from = '/a'\nto = 'javascript:x'",
+            "`redirect.to` must be a path",
+        ),
+        ("from = '/a'\nto = '/b c'", "`redirect.to` must be a path"),
+        (
+            "from = '/a'\nto = '/b'\nstatus = 304",
+            "`redirect.status` must be 301, 302",
+        ),
+    ] {
+        let text = format!("[[redirect]]\n{text}\n");
+        let faults = hotclub_config::parse(&text, Path::new("/srv/a/hotclub.toml")).unwrap_err();
+        assert!(faults.to_string().contains(message), "{text}: {faults}");
+    }
+}
+
 #[test]
 fn a_proxy_has_several_upstreams_times_and_a_health_check() {
     let text = r#"

@@ -159,6 +159,8 @@ impl Exchange<'_> {
                     );
                 }
             }
+            // Said once, by whoever could not raise it.
+            Trouble::Closed => {}
             _ if trouble.status() >= 500 => {
                 tracing::error!(id, status = trouble.status(), "{trouble}");
             }

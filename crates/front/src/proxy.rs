@@ -63,6 +63,12 @@ impl Proxy {
         }
     }
 
+    /// Whether it is made of this, and can go on in its place.
+    #[must_use]
+    pub fn is_of(&self, config: &hotclub_config::Proxy) -> bool {
+        self.config == *config
+    }
+
     /// The path under which it is mounted.
     #[must_use]
     pub fn url(&self) -> &str {

@@ -31,6 +31,8 @@ pub(crate) enum Trouble {
     NoSite,
     #[error("a request without a host is nobody's here")]
     NoHost,
+    #[error("the site is not up at the moment")]
+    Closed,
     #[error("nothing is at this address")]
     NotFound,
     #[error("TRACE is not served here")]
@@ -63,7 +65,7 @@ impl Trouble {
             Self::NamedFile(NamedFileError::Missing { .. }) => 404,
             Self::Proxy(error) => proxy_status(error),
             Self::Environ => 400,
-            Self::Descriptor(_) => 503,
+            Self::Descriptor(_) | Self::Closed => 503,
         }
     }
 

@@ -41,6 +41,9 @@ pub(crate) fn find<'t, 'r>(
         (None, Some(_)) => return Err(Trouble::NoSite),
         (None, None) => return Err(Trouble::NoHost),
     };
+    if site.is_closed {
+        return Err(Trouble::Closed);
+    }
     if let Some(host) = moved_to {
         return Ok(Route::Moved(host));
     }

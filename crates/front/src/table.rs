@@ -29,8 +29,8 @@ pub struct Table {
 #[derive(Clone, Debug)]
 struct Door {
     site: Arc<Site>,
-    /// Its visitors are sent to the site's canonical host.
-    moved: bool,
+    /// Its visitors are sent to this host.
+    moved_to: Option<Arc<str>>,
 }
 
 /// The site of a request.
@@ -47,13 +47,15 @@ pub struct Site {
     pub name: String,
     /// Names, and `*.` with a name: see [`HostMap`].
     pub hosts: Vec<String>,
-    moved: Vec<String>,
-    canonical: Option<Box<str>>,
+    /// Hosts whose visitors are sent to another.
+    moved: Vec<(String, Arc<str>)>,
     mounts: Vec<Mount>,
     /// By the exact path.
     redirects: HashMap<Box<[u8]>, Redirect>,
     pub app: Option<AppRoute>,
     pub(crate) compress: Compress,
+    /// It is there, but nothing of it can be shown now.
+    pub(crate) is_closed: bool,
 }
 
 /// An app: one lane for each thread of the front, in the order of the threads.
@@ -83,10 +85,11 @@ impl Table {
         proxies.extend(fallback.iter().flat_map(|site| site.proxies()));
         for site in sites {
             proxies.extend(site.proxies());
-            let served = site.hosts.iter().map(|host| (host, false));
-            for (host, moved) in served.chain(site.moved.iter().map(|host| (host, true))) {
-                let site = Arc::clone(&site);
-                by_host.insert(host, Door { site, moved });
+            let served = site.hosts.iter().map(|host| (host, None));
+            let moved = site.moved.iter().map(|(host, to)| (host, Some(to)));
+            for (host, moved_to) in served.chain(moved) {
+                let (site, moved_to) = (Arc::clone(&site), moved_to.cloned());
+                by_host.insert(host, Door { site, moved_to });
             }
         }
         Self {
@@ -119,7 +122,7 @@ impl Table {
         if !self.by_host.is_empty()
             && let Some(door) = host.and_then(|host| self.by_host.get(host))
         {
-            let moved_to = door.site.canonical.as_deref().filter(|_| door.moved);
+            let moved_to = door.moved_to.as_deref();
             let site = &door.site;
             return Some(Found { site, moved_to });
         }
@@ -156,11 +159,11 @@ impl Site {
             name: name.into(),
             hosts,
             moved: Vec::new(),
-            canonical: None,
             mounts,
             redirects: HashMap::new(),
             app,
             compress: Compress::Off,
+            is_closed: false,
         }
     }
 
@@ -171,11 +174,20 @@ impl Site {
         self
     }
 
-    /// Visitors of the hosts `moved` are sent to `canonical`.
+    /// A site that is being started or did not start: 503 for everything.
     #[must_use]
-    pub fn moving(mut self, moved: Vec<String>, canonical: &str) -> Self {
-        self.moved = moved;
-        self.canonical = Some(canonical.into());
+    pub fn closed(name: impl Into<String>, hosts: Vec<String>) -> Self {
+        Self {
+            is_closed: true,
+            ..Self::new(name, hosts, Vec::new(), None)
+        }
+    }
+
+    /// Visitors of the first host of each pair are sent to the second.
+    #[must_use]
+    pub fn moving(mut self, hosts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let hosts = hosts.into_iter();
+        self.moved = hosts.map(|(host, to)| (host, to.into())).collect();
         self
     }
 
@@ -275,7 +287,7 @@ mod tests {
     fn visitors_of_a_moved_host_are_sent_to_the_canonical_one() {
         let hosts = vec!["example.com".to_owned(), "*.example.com".to_owned()];
         let site = Site::new("a", hosts, vec![], None);
-        let site = site.moving(vec!["www.example.com".to_owned()], "example.com");
+        let site = site.moving([("www.example.com".to_owned(), "example.com".to_owned())]);
         let table = Table::new([Arc::new(site)], None);
         for (host, expected) in [
             ("example.com", None),

@@ -81,13 +81,13 @@ impl Frame {
 
 /// Fields as a header block of literals, none of them remembered.
 #[must_use]
-pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub fn block<T: AsRef<[u8]>>(fields: &[(T, T)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
-        for text in [name, value] {
+        for text in [name.as_ref(), value.as_ref()] {
             push_length(&mut block, text.len());
-            block.extend(text.as_bytes());
+            block.extend(text);
         }
     }
     block

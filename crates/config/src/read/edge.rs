@@ -1,10 +1,14 @@
 //! `[[files]]`, `[limits]`, `[log]` and `[server]`: what a visitor meets.
 
+use std::net::SocketAddr;
+
 use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::app::path;
 use super::reader::{Reader, Section};
+use super::web;
+use crate::defaults;
 use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Server};
 use crate::mount::Mount;
 use crate::value::{self, Wrong};
@@ -19,6 +23,21 @@ pub(super) fn files(reader: &mut Reader, top: &mut Section<'_>, mounts: &mut Mou
             .get(&mut section, "internal", value::boolean)
             .unwrap_or(false);
         let max_age = reader.get(&mut section, "max_age", value::duration);
+        let cache = reader.get(&mut section, "cache", web::cache_control);
+        let index = reader
+            .get(&mut section, "index", value::boolean)
+            .unwrap_or(false);
+        if max_age.is_some() && cache.is_some() {
+            let keys = (section.key("max_age"), section.key("cache"));
+            let message = "`max_age` and `cache` both say how long the files are kept";
+            let hint = "remove one of them: `cache` is all of Cache-Control";
+            reader.collision((&keys.0, &keys.1), message.to_owned(), hint.to_owned());
+        }
+        if internal && index {
+            let hint = "remove one of them".to_owned();
+            let message = "nobody may list a folder that is internal".to_owned();
+            reader.fault(&section.key("index"), message, Some(hint));
+        }
         reader.end(section);
         if let (Some(url), Some(folder)) = (url, folder) {
             all.push(Files {
@@ -26,13 +45,15 @@ pub(super) fn files(reader: &mut Reader, top: &mut Section<'_>, mounts: &mut Mou
                 path: reader.dir().join(folder),
                 internal,
                 max_age,
+                cache,
+                index,
             });
         }
     }
     all
 }
 
-fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
+pub(super) fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
     const EXPECTED: &str = "a path that begins and ends with `/`";
     let text = value
         .as_str()
@@ -52,7 +73,7 @@ fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
 pub(super) struct Mounts(Vec<(String, Mount)>);
 
 impl Mounts {
-    fn add(&mut self, reader: &mut Reader, key: String, url: &Mount) {
+    pub(super) fn add(&mut self, reader: &mut Reader, key: String, url: &Mount) {
         if let Some((earlier, _)) = self.0.iter().find(|(_, other)| other == url) {
             let message = format!("`{url}` is mounted twice");
             let hint = "give one of them another url, or remove it".to_owned();
@@ -151,9 +172,10 @@ pub(super) fn log(reader: &mut Reader, top: &mut Section<'_>) -> Log {
     }
 }
 
-pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>) -> Server {
+/// `default`: where to listen when nothing is written.
+pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>, default: &[SocketAddr]) -> Server {
     let mut section = reader.table(top, "server");
-    let default = Server::default();
+    let default = || default.iter().copied().map(Listen::Tcp).collect();
     let dir = reader.dir().to_path_buf();
     let listen = reader.list(&mut section, "listen", "[\"127.0.0.1:8000\"]", listen);
     let listen = listen.map(|all| all.into_iter().map(|listen| joined(&dir, listen)).collect());
@@ -169,9 +191,9 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>) -> Server {
     let h2c = reader.get(&mut section, "h2c", value::boolean);
     reader.end(section);
     Server {
-        listen: listen.unwrap_or(default.listen),
-        trusted_proxies: trusted.unwrap_or(default.trusted_proxies),
-        h2c: h2c.unwrap_or(default.h2c),
+        listen: listen.unwrap_or_else(default),
+        trusted_proxies: trusted.unwrap_or_default(),
+        h2c: h2c.unwrap_or(defaults::H2C),
     }
 }
 

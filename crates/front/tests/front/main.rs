@@ -6,8 +6,6 @@ mod backend;
 #[cfg(test)]
 mod compression;
 #[cfg(test)]
-mod invalid;
-#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod serving;
