@@ -14,6 +14,7 @@ use crate::hosts::HostMap;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
 use crate::redirect::Redirect;
+use crate::secure::Https;
 
 /// All sites of a front.
 #[derive(Debug, Default)]
@@ -52,6 +53,7 @@ pub struct Site {
     mounts: Vec<Mount>,
     /// By the exact path.
     redirects: HashMap<Box<[u8]>, Redirect>,
+    pub(crate) https: Https,
     pub app: Option<AppRoute>,
     pub(crate) compress: Compress,
     /// It is there, but nothing of it can be shown now.
@@ -161,6 +163,7 @@ impl Site {
             moved: Vec::new(),
             mounts,
             redirects: HashMap::new(),
+            https: Https::default(),
             app,
             compress: Compress::Off,
             is_closed: false,
@@ -171,6 +174,13 @@ impl Site {
     #[must_use]
     pub fn compressing(mut self, mode: Compress) -> Self {
         self.compress = mode;
+        self
+    }
+
+    /// How the site wants to be reached.
+    #[must_use]
+    pub fn over_https(mut self, https: Https) -> Self {
+        self.https = https;
         self
     }
 

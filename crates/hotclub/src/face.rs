@@ -10,6 +10,7 @@ use hotclub_front::files::{FileMount, MountKind, MountOptions, PageRules, Pages}
 use hotclub_front::{AppRoute, Mount, NamedFiles, Proxy, Redirect, Site as FrontSite, Table};
 
 use crate::console::Failure;
+use crate::https;
 use crate::up::site::{self, Folder};
 
 /// A site without its app, before its folders are opened.
@@ -76,6 +77,7 @@ impl Face {
             .map(|(from, to)| (from.clone(), to.clone()));
         let made = FrontSite::new(&*site.name, site.hosts.clone(), mounts, app);
         let made = made.moving(moved).redirecting(exact);
+        let made = made.over_https(https::rules(&site.https));
         Ok(made.compressing(site.compress))
     }
 }

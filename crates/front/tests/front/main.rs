@@ -11,3 +11,5 @@ mod proxy;
 mod serving;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tls;
