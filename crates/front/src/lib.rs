@@ -8,6 +8,7 @@ mod access_log;
 mod addresses;
 mod answer;
 mod clock;
+mod compress;
 mod conn;
 mod counts;
 mod environ;
@@ -54,6 +55,7 @@ mod trust;
 
 pub use access_log::{AccessLog, Format, Sink};
 pub use counts::{BOUNDS, Distribution, SiteTotals};
+pub use compress::Coded;
 pub use flow::Flow;
 pub use front::{Front, Options};
 pub use hosts::HostMap;
