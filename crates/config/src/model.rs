@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::access::Gate;
 use crate::fault::{Fault, Faults, Positions};
 use crate::mount::Mount;
 use crate::proxy::Proxy;
@@ -38,6 +39,8 @@ pub struct Site {
     /// `[static]`.
     pub pages: Option<Static>,
     pub redirects: Vec<Redirect>,
+    /// `[[access]]`, `[[rate]]`, `[headers]`, `[errors]`, `[maintenance]`.
+    pub gate: Gate,
     pub processes: Vec<Process>,
     pub release: Release,
     pub runtime: Runtime,
@@ -283,6 +286,7 @@ impl Site {
             proxies: Vec::new(),
             pages: None,
             redirects: Vec::new(),
+            gate: Gate::default(),
             processes: Vec::new(),
             release: Release::default(),
             runtime: Runtime {

@@ -6,6 +6,7 @@ use std::time::Instant;
 use bytes::Bytes;
 use hotclub_app::{CallError, Times};
 
+use crate::access::Gate;
 use crate::access_log::Entry;
 use crate::handle::{self, Handled};
 use crate::message::Response;
@@ -22,6 +23,9 @@ const CLIENT_LEFT: u16 = 499;
 
 /// Whoever sent the request, as far as it is still to be heard.
 pub(crate) trait Client {
+    /// The body may have so many bytes, and not as many as may be everywhere else.
+    fn limit(&mut self, bytes: u64);
+
     /// The whole body. `100 Continue` is sent only once it is known to be wanted and allowed.
     ///
     /// # Errors
@@ -71,24 +75,47 @@ impl Exchange<'_> {
         found: Option<Found<'_>>,
         client: &mut impl Client,
     ) -> Outcome {
-        let route = route::find(found, self.request);
+        let dress = found.and_then(|found| found.site.dress.as_deref());
+        let mut outcome = self.asked(found, client).await;
+        if let (Some(dress), Outcome::Answer(handled, _)) = (dress, &mut outcome) {
+            dress.fields(&mut handled.response.fields);
+        }
+        outcome
+    }
+
+    async fn asked(&self, found: Option<Found<'_>>, client: &mut impl Client) -> Outcome {
+        let mut route = route::find(found, self.request);
+        let gate = found.and_then(|found| self.gate(&route, found));
+        let mut limit = self.thread.limits().body_bytes;
+        if let Some(gate) = gate {
+            match gate.admit(self.request).await {
+                Ok(permit) => {
+                    if let Some(bytes) = permit.max_body {
+                        limit = bytes;
+                        client.limit(bytes);
+                    }
+                }
+                Err(trouble) => route = Err(trouble),
+            }
+        }
+        let own = |trouble: &Trouble| self.own_of(found, trouble).into();
         if let Ok(Route::Proxy(proxy)) = &route
             && !proxy.buffers_requests()
             && client.announced().is_some()
         {
-            return self.pass_through(proxy, client).await;
+            return self.pass_through(found, proxy, (client, limit)).await;
         }
         let (body, whole) = match &route {
             Ok(Route::App(..) | Route::Proxy(_)) => match client.receive().await {
                 Ok(body) => (body, true),
                 Err(BodyError::Left) => return Outcome::Left,
-                Err(error) => return Outcome::Answer(self.own(&error.into()).into(), false),
+                Err(error) => return Outcome::Answer(own(&error.into()), false),
             },
             _ => (RequestBody::None, client.discard().await),
         };
         let route = match route {
             Ok(route) => route,
-            Err(trouble) => return Outcome::Answer(self.own(&trouble).into(), whole),
+            Err(trouble) => return Outcome::Answer(own(&trouble), whole),
         };
         let work = handle::handle(self.thread, self.request, self.ends, route, body);
         let handled = tokio::select! {
@@ -98,16 +125,35 @@ impl Exchange<'_> {
         };
         match handled {
             Ok(handled) => Outcome::Answer(handled, whole),
-            Err(trouble) => Outcome::Answer(self.own(&trouble).into(), whole),
+            Err(trouble) => Outcome::Answer(own(&trouble), whole),
         }
     }
 
+    /// Who has to let the request in. Nobody has to where all that is answered is another host, and nobody
+    /// can where there is no site.
+    fn gate<'t>(
+        &self,
+        route: &Result<Route<'_, '_>, Trouble>,
+        found: Found<'t>,
+    ) -> Option<&'t Gate> {
+        let gate = found.site.gate.as_deref()?;
+        let is_open = matches!(
+            route,
+            Ok(Route::Moved(_) | Route::Server) | Err(Trouble::Trace | Trouble::Closed)
+        );
+        (!is_open).then_some(gate)
+    }
+
     /// Passes a body on as it arrives.
-    async fn pass_through(&self, proxy: &Proxy, client: &mut impl Client) -> Outcome {
-        let limit = self.thread.limits().body_bytes;
+    async fn pass_through(
+        &self,
+        found: Option<Found<'_>>,
+        proxy: &Proxy,
+        (client, limit): (&mut impl Client, u64),
+    ) -> Outcome {
         if matches!(client.announced(), Some(Some(length)) if length > limit) {
             let trouble = BodyError::TooLarge { limit }.into();
-            return Outcome::Answer(self.own(&trouble).into(), false);
+            return Outcome::Answer(self.own_of(found, &trouble).into(), false);
         }
         let mut asking = proxy::Asking {
             thread: self.thread,
@@ -120,8 +166,20 @@ impl Exchange<'_> {
         match outcome {
             Ok(handled) => Outcome::Answer(handled, whole),
             Err(ProxyError::Client(BodyError::Left)) => Outcome::Left,
-            Err(error) => Outcome::Answer(self.own(&error.into()).into(), whole),
+            Err(error) => Outcome::Answer(self.own_of(found, &error.into()).into(), whole),
         }
+    }
+
+    /// An answer of ours, on the site's own page if it has one.
+    fn own_of(&self, found: Option<Found<'_>>, trouble: &Trouble) -> Response {
+        let mut response = self.own(trouble);
+        if let Some(dress) = found.and_then(|found| found.site.dress.as_deref()) {
+            dress.page(
+                &mut response,
+                matches!(trouble, Trouble::Maintenance { .. }),
+            );
+        }
+        response
     }
 
     /// An answer of ours.
@@ -138,8 +196,8 @@ impl Exchange<'_> {
                     );
                 }
             }
-            // Said once, by whoever could not raise it.
-            Trouble::Closed => {}
+            // Said once, by whoever could not raise it; or done by somebody.
+            Trouble::Closed | Trouble::Maintenance { .. } | Trouble::AccessBusy => {}
             _ if trouble.status() >= 500 => {
                 tracing::error!(id, status = trouble.status(), "{trouble}");
             }

@@ -4,11 +4,13 @@
 //! `route` → `handle` (files or app) → `respond` (our own answers) → `h1` or `h2` (write) →
 //! `access_log`.
 
+mod access;
 mod access_log;
 mod addresses;
 mod answer;
 mod clock;
 mod conn;
+mod dress;
 mod environ;
 mod exchange;
 mod extent;
@@ -46,7 +48,9 @@ mod target;
 mod thread;
 mod trust;
 
+pub use access::{Gate, GateFault, password_hash};
 pub use access_log::{AccessLog, Format, Sink};
+pub use dress::Dress;
 pub use flow::Flow;
 pub use front::{Front, Options};
 pub use hosts::HostMap;

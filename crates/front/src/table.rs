@@ -8,6 +8,8 @@ use std::sync::Arc;
 
 use hotclub_app::Lane;
 
+use crate::access::Gate;
+use crate::dress::Dress;
 use crate::files::FileMount;
 use crate::hosts::HostMap;
 use crate::mount::Mount;
@@ -52,6 +54,8 @@ pub struct Site {
     /// By the exact path.
     redirects: HashMap<Box<[u8]>, Redirect>,
     pub app: Option<AppRoute>,
+    pub(crate) gate: Option<Box<Gate>>,
+    pub(crate) dress: Option<Box<Dress>>,
     /// It is there, but nothing of it can be shown now.
     pub(crate) is_closed: bool,
 }
@@ -160,6 +164,8 @@ impl Site {
             mounts,
             redirects: HashMap::new(),
             app,
+            gate: None,
+            dress: None,
             is_closed: false,
         }
     }
@@ -178,6 +184,14 @@ impl Site {
     pub fn moving(mut self, hosts: impl IntoIterator<Item = (String, String)>) -> Self {
         let hosts = hosts.into_iter();
         self.moved = hosts.map(|(host, to)| (host, to.into())).collect();
+        self
+    }
+
+    /// Asks each request's way in of `gate`, and gives each answer what `dress` says.
+    #[must_use]
+    pub fn guarded(mut self, gate: Option<Gate>, dress: Option<Dress>) -> Self {
+        self.gate = gate.map(Box::new);
+        self.dress = dress.map(Box::new);
         self
     }
 

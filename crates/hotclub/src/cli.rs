@@ -3,7 +3,9 @@
 mod check;
 mod host;
 mod inspect;
+mod maintenance;
 mod manage;
+mod passwd;
 mod serve;
 mod up;
 mod upgrade;
@@ -11,7 +13,9 @@ mod upgrade;
 pub(crate) use check::CheckArgs;
 pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use maintenance::{MaintenanceArgs, Wanted as MaintenanceWanted};
 pub(crate) use manage::ManageArgs;
+pub(crate) use passwd::PasswdArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use up::UpArgs;
 pub(crate) use upgrade::UpgradeArgs;
@@ -43,6 +47,10 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
+    /// Close a site for a while, and open it again
+    Maintenance(MaintenanceArgs),
+    /// Print a line for the file that `users` of [[access]] names
+    Passwd(PasswdArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
     Upgrade(UpgradeArgs),
 }
@@ -55,7 +63,11 @@ impl Cli {
             Command::Host(args) => args.json,
             Command::Inspect(args) => args.json,
             Command::Upgrade(args) => args.json,
-            Command::Check(_) | Command::Serve(_) | Command::Manage(_) => false,
+            Command::Check(_)
+            | Command::Maintenance(_)
+            | Command::Passwd(_)
+            | Command::Serve(_)
+            | Command::Manage(_) => false,
         }
     }
 }

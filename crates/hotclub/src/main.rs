@@ -11,8 +11,10 @@ mod inspect;
 mod interpreter;
 mod limits;
 mod listeners;
+mod maintenance;
 mod manage;
 mod namespace;
+mod passwd;
 mod pid_file;
 mod probe;
 mod project;
@@ -91,6 +93,8 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         Command::Host(args) => host::run(&args, console, &origin.systemd).await,
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => check::run(&args, console).await,
+        Command::Maintenance(args) => maintenance::run(&args, console),
+        Command::Passwd(args) => passwd::run(&args),
         Command::Manage(args) => manage::run(&args, console).await,
         Command::Upgrade(args) => upgrade::ask(&args, console).await,
     }

@@ -213,7 +213,7 @@ fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {
     })
 }
 
-fn network(value: &DeValue<'_>) -> Result<IpNet, Wrong> {
+pub(super) fn network(value: &DeValue<'_>) -> Result<IpNet, Wrong> {
     const EXAMPLE: &str = "[\"127.0.0.1\", \"10.0.0.0/8\"]";
     let text = value::text(value, EXAMPLE)?;
     let address = text.parse::<std::net::IpAddr>().map(IpNet::from);

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::reader::Reader;
-use super::{app, data, edge, hosts, proxy, web};
+use super::{access, app, data, edge, hosts, proxy, web};
 use crate::host::Host;
 use crate::model::Site;
 use crate::value::{self, Wrong};
@@ -29,6 +29,7 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.proxies = proxy::proxies(reader, &mut top, &mut mounts);
     site.pages = web::pages(reader, &mut top, &mut mounts);
     site.redirects = web::redirects(reader, &mut top, &mut mounts);
+    site.gate = access::gate(reader, &mut top);
     no_app_left(reader, &site);
     site.processes = app::processes(reader, &mut top);
     site.release = app::release(reader, &mut top);

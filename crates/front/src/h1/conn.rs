@@ -121,6 +121,7 @@ impl<'a> Connection<'a> {
                 socket: self.socket,
                 input: &mut self.input,
                 plenty: false,
+                limit: self.thread.limits().body_bytes,
             },
             message: &message,
             arrival: None,
@@ -230,6 +231,10 @@ struct Visitor<'a> {
 }
 
 impl Client for Visitor<'_> {
+    fn limit(&mut self, bytes: u64) {
+        self.reader.limit = bytes;
+    }
+
     async fn receive(&mut self) -> Result<RequestBody, BodyError> {
         self.reader.receive(self.message).await
     }

@@ -67,7 +67,11 @@ impl Shared {
         let found = table.find(request.host(), self.ends.local_ip());
         let site = found.map_or("", |found| &found.site.name);
         let mut visitor = Visitor {
-            reader: Reader { thread, stream },
+            reader: Reader {
+                thread,
+                stream,
+                limit: thread.limits().body_bytes,
+            },
             respond,
             message: Message::default(),
             arrival: None,
@@ -116,6 +120,10 @@ impl Visitor<'_> {
 }
 
 impl Client for Visitor<'_> {
+    fn limit(&mut self, bytes: u64) {
+        self.reader.limit = bytes;
+    }
+
     async fn receive(&mut self) -> Result<RequestBody, BodyError> {
         self.invite();
         self.reader.receive(&self.message).await
