@@ -99,6 +99,9 @@ pub const HOST_LISTEN: [SocketAddr; 2] = [
 /// HTTP/2 without TLS is for proxies that ask for it: browsers do not speak it.
 pub const H2C: bool = false;
 
+/// Where it is on, nobody but such a proxy is served.
+pub const PROXY_PROTOCOL: bool = false;
+
 /// The name of a site whose folder has none that could be used.
 pub const NAME: &str = "site";
 

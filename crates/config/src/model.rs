@@ -260,6 +260,8 @@ pub struct Server {
     pub trusted_proxies: Vec<IpNet>,
     /// HTTP/2 without TLS, for clients that begin with it.
     pub h2c: bool,
+    /// Every connection begins with a header of the PROXY protocol, of one of these proxies.
+    pub proxy_protocol: bool,
 }
 
 /// An address to listen on. `FromStr` reads what the command line's `--listen` takes, too.
@@ -364,6 +366,7 @@ impl Default for Server {
             listen: vec![Listen::Tcp(defaults::LISTEN)],
             trusted_proxies: Vec::new(),
             h2c: defaults::H2C,
+            proxy_protocol: defaults::PROXY_PROTOCOL,
         }
     }
 }

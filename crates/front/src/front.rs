@@ -29,6 +29,8 @@ pub struct Options {
     pub trusted: TrustedProxies,
     /// Whether HTTP/2 is spoken without TLS, too, with clients that begin with it.
     pub h2c: bool,
+    /// Whether every connection begins with a header of the PROXY protocol, of a trusted proxy.
+    pub proxy_protocol: bool,
     pub log: Option<AccessLog>,
     /// What bodies may take while they wait; the apps' answers count there, too.
     pub buffers: Arc<Buffers>,
@@ -41,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) trusted: TrustedProxies,
     pub(crate) h2c: bool,
+    pub(crate) proxy_protocol: bool,
+    /// Connections without a good PROXY header, told once a second.
+    pub(crate) headless: Tally,
     pub(crate) log: Option<AccessLog>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) addresses: Addresses,
@@ -115,6 +120,8 @@ impl Front {
             limits: options.limits,
             trusted: options.trusted,
             h2c: options.h2c,
+            proxy_protocol: options.proxy_protocol,
+            headless: Tally::default(),
             log: options.log,
             addresses: Addresses::new(options.limits.connections_per_address),
             buffers: options.buffers,

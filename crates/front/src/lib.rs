@@ -34,6 +34,7 @@ mod own_file;
 mod path;
 mod policy;
 mod proxy;
+mod proxy_header;
 mod redirect;
 mod request;
 mod request_id;

@@ -149,7 +149,7 @@ impl Thread {
         self.came.notify_one();
         tokio::task::spawn_local(async move {
             let thread = &seat.thread;
-            conn::serve(thread, &socket, &ends).await;
+            conn::serve(thread, &socket, ends).await;
         });
     }
 

@@ -15,6 +15,7 @@ use crate::h2::write::Writer;
 use crate::handle::Handled;
 use crate::policy;
 use crate::request::{Ends, Request, RequestBody};
+use crate::respond::Trouble;
 use crate::spool::BodyError;
 use crate::thread::Thread;
 
@@ -77,7 +78,7 @@ impl Shared {
             arrival: None,
         };
         let handled = match read {
-            Err(error) => exchange.own(&error.into()).into(),
+            Err(error) => Trouble::from(error).response(&request.id).into(),
             Ok(message) => {
                 visitor.message = message;
                 match exchange.answer(found, &mut visitor).await {

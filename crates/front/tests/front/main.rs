@@ -4,8 +4,6 @@
 #[cfg(test)]
 mod backend;
 #[cfg(test)]
-mod invalid;
-#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod serving;

@@ -75,6 +75,7 @@ fn start(
         limits,
         trusted,
         h2c: false,
+        proxy_protocol: false,
         log: Some(AccessLog::open(log, Format::Combined).unwrap()),
         buffers: Buffers::new(folder.path().to_owned(), BOUNDS),
     })

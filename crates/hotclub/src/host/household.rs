@@ -125,6 +125,7 @@ impl<'a> Household<'a> {
             limits: Limits::from(&wanted.limits),
             trusted: site::trusted(&wanted.server)?,
             h2c: wanted.server.h2c,
+            proxy_protocol: wanted.server.proxy_protocol,
             log: opening.log,
             buffers: Arc::clone(&buffers),
         })?;

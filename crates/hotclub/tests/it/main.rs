@@ -11,6 +11,7 @@
 
 mod browser;
 mod chaos;
+mod conformance;
 mod http2;
 mod inspect;
 mod limits;

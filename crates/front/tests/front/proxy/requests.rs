@@ -1,10 +1,10 @@
 //! What an upstream is told.
 
 use hotclub_front::TrustedProxies;
+use hotclub_testkit::conformance::{self, HTTP1, bytes};
 
 use super::{FINE, get, with};
 use crate::backend::{Backend, field};
-use crate::invalid::{HEADS, NEXT};
 use crate::support::{pass_on, pass_on_trusting};
 
 #[test]
@@ -143,33 +143,16 @@ fn a_body_goes_on_with_its_length_however_it_came() {
 fn an_invalid_request_reaches_no_upstream_and_neither_does_what_follows() {
     let backend = Backend::saying(FINE);
     let served = pass_on(&[&backend], |_| {});
-    for (status, request) in HEADS {
-        let answer = served.ask(format!("{request}{NEXT}").as_bytes());
-        assert!(
-            answer.starts_with(&format!("HTTP/1.1 {status} ")),
-            "{request:?}: {answer}"
-        );
-        assert_eq!(
-            answer.matches("HTTP/1.1 ").count(),
-            1,
-            "{request:?}: {answer}"
-        );
-    }
-    // Bodies that turn out to be none.
-    for (fields, body) in [
-        ("Transfer-Encoding: chunked\r\n", "5\nhello\r\n0\r\n\r\n"),
-        ("Transfer-Encoding: chunked\r\n", "+5\r\nhello\r\n0\r\n\r\n"),
-        ("Transfer-Encoding: chunked\r\n", "5\r\nhelloX\r\n0\r\n\r\n"),
-        (
-            "Transfer-Encoding: chunked\r\n",
-            "0\r\nContent-Length: 5\r\n\r\n",
-        ),
-    ] {
-        let request = [&with("POST /", fields, body)[..], NEXT.as_bytes()].concat();
-        let answer = served.ask(&request);
-        assert!(answer.starts_with("HTTP/1.1 400 "), "{body:?}: {answer}");
-        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{body:?}: {answer}");
-    }
+    let cases = conformance::read(HTTP1);
+    let refused = cases.iter().filter(|case| case.is_refused());
+    let failed = conformance::failed(refused, |case| {
+        let request = case.column(0).replace("Host: a⏎", "Host: example.com⏎");
+        let answer = served.ask(&[bytes(&request), get("/next")].concat());
+        let begin = format!("HTTP/1.1 {} ", case.outcome);
+        assert!(answer.starts_with(&begin), "{answer}");
+        assert_eq!(answer.matches("HTTP/1.1 ").count(), 1, "{answer}");
+    });
+    assert_eq!(failed, 0);
     assert_eq!(backend.seen().len(), 0, "{:?}", backend.seen());
     assert_eq!(backend.connections(), 0);
 }
