@@ -161,3 +161,6 @@ pub const SECURE_HEADERS: [(&str, &str); 4] = [
 
 /// During maintenance a browser, and a crawler, may come back after five minutes.
 pub const MAINTENANCE_RETRY: Duration = Duration::from_secs(300);
+
+/// Log files that are kept when `rotate` says when one is full: with 100 MB each, weeks of a small site.
+pub const LOGS_KEPT: u32 = 5;

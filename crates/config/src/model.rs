@@ -235,6 +235,10 @@ pub struct Limits {
 pub struct Log {
     pub access: AccessLog,
     pub format: LogFormat,
+    /// Bytes after which a file is put aside; `None`: never.
+    pub rotate: Option<u64>,
+    /// Files that were put aside and are kept.
+    pub keep: u32,
 }
 
 /// Where a line for each request goes.
@@ -298,6 +302,8 @@ impl Site {
             log: Log {
                 access: AccessLog::Stdout,
                 format: LogFormat::Combined,
+                rotate: None,
+                keep: defaults::LOGS_KEPT,
             },
             server: Server::default(),
             warnings: Faults::default(),

@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 pub(crate) use line::Entry;
-pub use writer::{AccessLog, Format, Sink};
+pub use writer::{AccessLog, Format, Rotation, Sink};
 
 use crate::clock::Clock;
 

@@ -50,7 +50,7 @@ mod thread;
 mod trust;
 
 pub use access::{Gate, GateFault, password_hash};
-pub use access_log::{AccessLog, Format, Sink};
+pub use access_log::{AccessLog, Format, Rotation, Sink};
 pub use dress::Dress;
 pub use flow::Flow;
 pub use front::{Front, Options};
