@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::access::Gate;
 use crate::fault::{Fault, Faults, Positions};
+use crate::https::Https;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
 use crate::web::{Redirect, Static};
@@ -47,6 +48,7 @@ pub struct Site {
     pub limits: Limits,
     pub log: Log,
     pub server: Server,
+    pub https: Https,
     /// Doubts that stop nothing: say them once at start.
     pub warnings: Faults,
     pub(crate) positions: Positions,
@@ -271,7 +273,10 @@ pub struct Server {
 /// An address to listen on. `FromStr` reads what the command line's `--listen` takes, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
+    /// Plain HTTP.
     Tcp(SocketAddr),
+    /// HTTP over TLS.
+    Https(SocketAddr),
     Unix(PathBuf),
 }
 
@@ -306,6 +311,7 @@ impl Site {
                 keep: defaults::LOGS_KEPT,
             },
             server: Server::default(),
+            https: Https::default(),
             warnings: Faults::default(),
             positions: Positions::default(),
         }

@@ -42,6 +42,16 @@ impl LogBuffer {
         }
     }
 
+    /// Whether it goes there.
+    pub(crate) fn is_of(&self, log: &AccessLog) -> bool {
+        self.log.is_same(log)
+    }
+
+    /// Whether nothing is written there any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.log.is_finished()
+    }
+
     /// Adds the line of a request.
     pub(crate) fn add(&self, entry: &Entry<'_>, clock: &Clock) {
         let mut pending = self.pending.borrow_mut();
@@ -71,7 +81,7 @@ impl LogBuffer {
 
     /// Flushes a little after there is something to flush; sleeps while there is nothing.
     pub(crate) async fn flush_when_due(&self) {
-        loop {
+        while !self.is_over() {
             self.due.notified().await;
             tokio::time::sleep(FLUSH_AGE).await;
             self.flush();

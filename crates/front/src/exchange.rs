@@ -13,7 +13,8 @@ use crate::message::Response;
 use crate::proxy::{self, Proxy, ProxyError};
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
-use crate::route::{self, Route};
+use crate::route::Route;
+use crate::secure;
 use crate::spool::BodyError;
 use crate::table::Found;
 use crate::thread::Thread;
@@ -75,16 +76,19 @@ impl Exchange<'_> {
         found: Option<Found<'_>>,
         client: &mut impl Client,
     ) -> Outcome {
-        let dress = found.and_then(|found| found.site.dress.as_deref());
         let mut outcome = self.asked(found, client).await;
-        if let (Some(dress), Outcome::Answer(handled, _)) = (dress, &mut outcome) {
-            dress.fields(&mut handled.response.fields);
+        if let (Some(found), Outcome::Answer(handled, _)) = (found, &mut outcome) {
+            let response = &mut handled.response;
+            secure::mark(&found.site.https, self.request, response);
+            if let Some(dress) = &found.site.dress {
+                dress.fields(&mut response.fields);
+            }
         }
         outcome
     }
 
     async fn asked(&self, found: Option<Found<'_>>, client: &mut impl Client) -> Outcome {
-        let mut route = route::find(found, self.request);
+        let mut route = secure::find(self, found);
         let gate = found.and_then(|found| self.gate(&route, found));
         let mut limit = self.thread.limits().body_bytes;
         if let Some(gate) = gate {
@@ -139,7 +143,8 @@ impl Exchange<'_> {
         let gate = found.site.gate.as_deref()?;
         let is_open = matches!(
             route,
-            Ok(Route::Moved(_) | Route::Server) | Err(Trouble::Trace | Trouble::Closed)
+            Ok(Route::Challenge(_) | Route::Secure(_) | Route::Moved(_) | Route::Server)
+                | Err(Trouble::Trace | Trouble::Closed | Trouble::Misdirected)
         );
         (!is_open).then_some(gate)
     }
@@ -207,24 +212,30 @@ impl Exchange<'_> {
     }
 
     /// Writes the line of a request that was answered with `bytes` of body.
-    pub(crate) fn log(&self, site: &str, status: u16, bytes: u64, times: &Times) {
-        let Some(log) = &self.thread.log else {
+    pub(crate) fn log(&self, found: Option<Found<'_>>, status: u16, bytes: u64, times: &Times) {
+        let site = found.map(|found| &**found.site);
+        let own = site.and_then(|site| site.log.as_ref());
+        if own.is_none() && self.thread.log.is_none() {
             return;
-        };
+        }
         let entry = Entry {
             request: self.request,
-            site,
+            site: site.map_or("", |site| &site.name),
             status,
             bytes,
             total: self.started.elapsed(),
             queued: times.queued,
             app: times.app,
         };
-        log.add(&entry, &self.thread.clock);
+        match (own, &self.thread.log) {
+            (Some(own), _) => self.thread.site_log(own).add(&entry, &self.thread.clock),
+            (None, Some(log)) => log.add(&entry, &self.thread.clock),
+            (None, None) => {}
+        }
     }
 
     /// Writes the line of a request whose client did not wait for the answer.
-    pub(crate) fn log_left(&self, site: &str) {
-        self.log(site, CLIENT_LEFT, 0, &Times::default());
+    pub(crate) fn log_left(&self, found: Option<Found<'_>>) {
+        self.log(found, CLIENT_LEFT, 0, &Times::default());
     }
 }

@@ -9,12 +9,14 @@ use std::sync::Arc;
 use hotclub_app::Lane;
 
 use crate::access::Gate;
+use crate::access_log::AccessLog;
 use crate::dress::Dress;
 use crate::files::FileMount;
 use crate::hosts::HostMap;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
 use crate::redirect::Redirect;
+use crate::secure::Https;
 
 /// All sites of a front.
 #[derive(Debug, Default)]
@@ -53,7 +55,10 @@ pub struct Site {
     mounts: Vec<Mount>,
     /// By the exact path.
     redirects: HashMap<Box<[u8]>, Redirect>,
+    pub(crate) https: Https,
     pub app: Option<AppRoute>,
+    /// Takes the lines of this site's requests, in the place of the front's.
+    pub(crate) log: Option<AccessLog>,
     pub(crate) gate: Option<Box<Gate>>,
     pub(crate) dress: Option<Box<Dress>>,
     /// It is there, but nothing of it can be shown now.
@@ -163,11 +168,20 @@ impl Site {
             moved: Vec::new(),
             mounts,
             redirects: HashMap::new(),
+            https: Https::default(),
             app,
+            log: None,
             gate: None,
             dress: None,
             is_closed: false,
         }
+    }
+
+    /// How the site wants to be reached.
+    #[must_use]
+    pub fn over_https(mut self, https: Https) -> Self {
+        self.https = https;
+        self
     }
 
     /// A site that is being started or did not start: 503 for everything.
@@ -184,6 +198,14 @@ impl Site {
     pub fn moving(mut self, hosts: impl IntoIterator<Item = (String, String)>) -> Self {
         let hosts = hosts.into_iter();
         self.moved = hosts.map(|(host, to)| (host, to.into())).collect();
+        self
+    }
+
+    /// The site's requests are written there and not in the front's log. Whoever opened it finishes it, when the
+    /// front is gone or shows the site no longer.
+    #[must_use]
+    pub fn logged(mut self, log: Option<AccessLog>) -> Self {
+        self.log = log;
         self
     }
 

@@ -1,6 +1,8 @@
 //! One thread of the front: its own runtime, its connections, and what they share without locks.
 
 use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -10,7 +12,7 @@ use hotclub_app::Buffers;
 use slab::Slab;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::access_log::LogBuffer;
+use crate::access_log::{AccessLog, LogBuffer};
 use crate::addresses::Guest;
 use crate::clock::Clock;
 use crate::conn;
@@ -18,11 +20,12 @@ use crate::front::Shared;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
 use crate::proxy::{self, Pools};
-use crate::request::Request;
+use crate::request::{Request, Scheme};
 use crate::request_id::IdSource;
 use crate::socket::{Phase, Socket};
 use crate::sys;
 use crate::table::Table;
+use crate::tls::session::{Bench, Session};
 
 /// How often the sweeper looks at the deadlines, while there are connections.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -58,12 +61,15 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
     pub(crate) ids: IdSource,
     pub(crate) log: Option<LogBuffer>,
+    /// Of sites that have a log of their own.
+    site_logs: RefCell<Vec<Rc<LogBuffer>>>,
     pub(crate) pools: Rc<Pools>,
     sockets: RefCell<Slab<Rc<Socket>>>,
     came: Notify,
     went: Notify,
     buffers: RefCell<Vec<Vec<u8>>>,
     requests: RefCell<Vec<Request>>,
+    bench: Bench,
 }
 
 impl Thread {
@@ -74,12 +80,14 @@ impl Thread {
             ids: IdSource::new(),
             pools: Rc::default(),
             log: shared.log.as_ref().map(LogBuffer::new),
+            site_logs: RefCell::default(),
             shared,
             sockets: RefCell::default(),
             came: Notify::new(),
             went: Notify::new(),
             buffers: RefCell::default(),
             requests: RefCell::default(),
+            bench: Bench::default(),
         }
     }
 
@@ -103,6 +111,21 @@ impl Thread {
         } else {
             self.limits().head_time
         }
+    }
+
+    /// This thread's part of a site's own log.
+    pub(crate) fn site_log(&self, log: &AccessLog) -> Rc<LogBuffer> {
+        let mut logs = self.site_logs.borrow_mut();
+        if let Some(known) = logs.iter().find(|known| known.is_of(log)) {
+            return Rc::clone(known);
+        }
+        // Those of sites that are gone.
+        logs.retain(|known| !known.is_over());
+        let new = Rc::new(LogBuffer::new(log));
+        logs.push(Rc::clone(&new));
+        let flushed = Rc::clone(&new);
+        tokio::task::spawn_local(async move { flushed.flush_when_due().await });
+        new
     }
 
     pub(crate) fn take_buffer(&self) -> Vec<u8> {
@@ -132,7 +155,8 @@ impl Thread {
 
     /// Starts to serve a connection.
     pub(crate) fn serve(self: &Rc<Self>, accepted: Accepted) {
-        let socket = match Socket::new(accepted.fd) {
+        let Accepted { fd, ends, guest } = accepted;
+        let socket = match self.socket(fd, ends.scheme) {
             Ok(socket) => Rc::new(socket),
             Err(error) => {
                 tracing::error!(%error, "a connection cannot be watched");
@@ -143,14 +167,24 @@ impl Thread {
         let seat = Seat {
             thread: Rc::clone(self),
             key: self.sockets.borrow_mut().insert(Rc::clone(&socket)),
-            _guest: accepted.guest,
+            _guest: guest,
         };
-        let ends = accepted.ends;
         self.came.notify_one();
         tokio::task::spawn_local(async move {
             let thread = &seat.thread;
             conn::serve(thread, &socket, ends).await;
         });
+    }
+
+    fn socket(&self, fd: OwnedFd, scheme: Scheme) -> io::Result<Socket> {
+        let session = match scheme {
+            Scheme::Http => None,
+            Scheme::Https => {
+                let session = Session::new(&self.shared.tls, &self.bench);
+                Some(session.map_err(io::Error::other)?)
+            }
+        };
+        Socket::new(fd, session)
     }
 
     /// Ends connections whose peer was too slow.
@@ -260,6 +294,9 @@ pub(crate) async fn run(thread: Rc<Thread>, mut commands: mpsc::UnboundedReceive
         }
     }
     if let Some(log) = &thread.log {
+        log.flush();
+    }
+    for log in &*thread.site_logs.borrow() {
         log.flush();
     }
 }

@@ -13,6 +13,7 @@ use hotclub_front::{
 };
 
 use crate::console::Failure;
+use crate::https;
 use crate::up::site::{self, Folder};
 
 /// A site without its app, before its folders are opened.
@@ -88,7 +89,8 @@ impl Face {
             .map(|(from, to)| (from.clone(), to.clone()));
         let made = FrontSite::new(&*site.name, site.hosts.clone(), mounts, app);
         let (gate, dress) = self.guards()?;
-        Ok(made.moving(moved).redirecting(exact).guarded(gate, dress))
+        let made = made.moving(moved).redirecting(exact).guarded(gate, dress);
+        Ok(made.over_https(https::rules(&site.https)))
     }
 
     fn guards(&self) -> Result<(Option<Gate>, Option<Dress>), Failure> {

@@ -100,6 +100,16 @@ impl AccessLog {
         }
     }
 
+    /// Whether both write to the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.writer, &other.writer)
+    }
+
+    /// Whether [`AccessLog::finish`] was called.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.format
     }

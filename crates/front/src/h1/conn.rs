@@ -114,7 +114,6 @@ impl<'a> Connection<'a> {
         let exchange = self.begun(request, started);
         let table = self.thread.shared.table.load_full();
         let found = table.find(request.host(), self.ends.local_ip());
-        let site = found.map_or("", |found| &found.site.name);
         let mut visitor = Visitor {
             reader: Reader {
                 thread: self.thread,
@@ -127,7 +126,7 @@ impl<'a> Connection<'a> {
             arrival: None,
         };
         let Outcome::Answer(handled, whole) = exchange.answer(found, &mut visitor).await else {
-            exchange.log_left(site);
+            exchange.log_left(found);
             return After::Close;
         };
         let terms = Terms {
@@ -141,7 +140,7 @@ impl<'a> Connection<'a> {
         let sent = Writer::new(self.thread, self.socket, &mut self.input)
             .send(response, terms)
             .await;
-        exchange.log(site, status, sent.bytes, &times);
+        exchange.log(found, status, sent.bytes, &times);
         match sent.end {
             End::Complete => After::Keep,
             End::Close if whole && self.input.is_empty() => After::Close,
@@ -217,7 +216,7 @@ impl<'a> Connection<'a> {
         let sent = Writer::new(self.thread, self.socket, &mut self.input)
             .send(response, terms)
             .await;
-        exchange.log("", status, sent.bytes, &Default::default());
+        exchange.log(None, status, sent.bytes, &Default::default());
         After::Linger
     }
 }

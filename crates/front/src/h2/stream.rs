@@ -66,7 +66,6 @@ impl Shared {
         };
         let table = thread.shared.table.load_full();
         let found = table.find(request.host(), self.ends.local_ip());
-        let site = found.map_or("", |found| &found.site.name);
         let mut visitor = Visitor {
             reader: Reader {
                 thread,
@@ -83,7 +82,7 @@ impl Shared {
                 visitor.message = message;
                 match exchange.answer(found, &mut visitor).await {
                     Outcome::Answer(handled, _) => handled,
-                    Outcome::Left => return exchange.log_left(site),
+                    Outcome::Left => return exchange.log_left(found),
                 }
             }
         };
@@ -95,7 +94,7 @@ impl Shared {
             respond: visitor.respond,
         };
         let bytes = writer.send(response, request.is_head()).await;
-        exchange.log(site, status, bytes, &times);
+        exchange.log(found, status, bytes, &times);
     }
 }
 
