@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+mod access;
 pub mod defaults;
 pub mod env_file;
 mod fault;
@@ -24,6 +25,7 @@ mod unsupported;
 mod value;
 mod web;
 
+pub use access::{Access, Gate, Headers, Maintenance, PerTime, Rate};
 pub use fault::{Fault, Faults, Severity};
 pub use host::{HOST_FILE, Host, Household, load_host};
 pub use hosts::shown as shown_host;

@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::access::Gate;
 use crate::fault::{Fault, Faults, Positions};
 use crate::https::Https;
 use crate::listen::Local;
@@ -41,6 +42,8 @@ pub struct Site {
     /// `[static]`.
     pub pages: Option<Static>,
     pub redirects: Vec<Redirect>,
+    /// `[[access]]`, `[[rate]]`, `[headers]`, `[errors]`, `[maintenance]`.
+    pub gate: Gate,
     pub processes: Vec<Process>,
     pub release: Release,
     pub runtime: Runtime,
@@ -247,6 +250,10 @@ pub struct Limits {
 pub struct Log {
     pub access: AccessLog,
     pub format: LogFormat,
+    /// Bytes after which a file is put aside; `None`: never.
+    pub rotate: Option<u64>,
+    /// Files that were put aside and are kept.
+    pub keep: u32,
 }
 
 /// Where a line for each request goes.
@@ -306,6 +313,7 @@ impl Site {
             proxies: Vec::new(),
             pages: None,
             redirects: Vec::new(),
+            gate: Gate::default(),
             processes: Vec::new(),
             release: Release::default(),
             runtime: Runtime {
@@ -315,6 +323,8 @@ impl Site {
             log: Log {
                 access: AccessLog::Stdout,
                 format: LogFormat::Combined,
+                rotate: None,
+                keep: defaults::LOGS_KEPT,
             },
             server: Server::default(),
             https: Https::default(),

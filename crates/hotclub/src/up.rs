@@ -194,7 +194,7 @@ pub(crate) fn access_log(
     json: bool,
 ) -> Result<Option<AccessLog>, Failure> {
     use hotclub_config::{AccessLog as Wanted, LogFormat};
-    use hotclub_front::{Format, Sink};
+    use hotclub_front::{Format, Rotation, Sink};
     let format = match log.format {
         LogFormat::Combined => Format::Combined,
         LogFormat::Json => Format::Json,
@@ -203,7 +203,16 @@ pub(crate) fn access_log(
         Wanted::Off => return Ok(None),
         Wanted::Stdout if json => return Ok(None),
         Wanted::Stdout => Sink::Stdout,
-        Wanted::File(path) => Sink::File(path.clone()),
+        Wanted::File(path) => match log.rotate {
+            Some(size) => Sink::Rotated(
+                path.clone(),
+                Rotation {
+                    size,
+                    keep: log.keep,
+                },
+            ),
+            None => Sink::File(path.clone()),
+        },
     };
     AccessLog::open(sink, format)
         .map(Some)

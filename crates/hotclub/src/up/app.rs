@@ -31,6 +31,7 @@ pub(crate) fn plan(
     let first = Cell::new(Some(Arc::new(project.site.clone())));
     let proxies = RefCell::new(Vec::new());
     let dir = project.site.dir.clone();
+    let kept_in = state.dir.clone();
     Ok(Plan {
         site: project.site.name.clone(),
         spec: spec(project, state, statics, buffers)?,
@@ -39,6 +40,7 @@ pub(crate) fn plan(
             // The file is read anew with each reload; what it says of the app holds from the next start on.
             let site = first.take().map_or_else(|| site_file::reread(&dir), Ok)?;
             let face = Face::new(Arc::clone(&site), detected.clone(), &proxies.borrow())?;
+            let face = face.kept_in(&kept_in);
             let made = face.open(Some(lanes))?;
             proxies.replace(face.proxies().to_vec());
             Ok(face::alone(&site, made))
