@@ -14,7 +14,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::Board;
 use crate::buffers::Buffers;
-use crate::control::{Load, Loaded, Report};
+use crate::control::{Load, Loaded, Report, TuneOrder};
 use crate::crew::{Crew, Policy};
 use crate::death::Deaths;
 use crate::fork_server::{ForkServer, Launch, StartError};
@@ -41,6 +41,8 @@ pub struct Spec {
     pub preload: bool,
     /// Django settings to override once they are loaded.
     pub settings: BTreeMap<String, serde_json::Value>,
+    /// What Django is told where its settings say nothing.
+    pub tune: Tune,
     pub import_timeout: Duration,
     pub queue_timeout: Duration,
     pub max_waiting: usize,
@@ -49,6 +51,21 @@ pub struct Spec {
     /// The account of the bodies that wait for slow clients, the front's and every generation's.
     pub buffers: Arc<Buffers>,
     pub policy: Policy,
+}
+
+/// Which of Django's settings may be improved on (docs/tuning.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tune {
+    pub persistent_connections: bool,
+    pub cached_templates: bool,
+}
+
+impl Tune {
+    /// Nothing is touched.
+    pub const OFF: Self = Self {
+        persistent_connections: false,
+        cached_templates: false,
+    };
 }
 
 /// What can be seen of a generation from outside.
@@ -258,6 +275,12 @@ fn load(spec: &Spec, lanes: usize, slots: usize) -> Load {
         slots,
         preload: spec.preload,
         settings: spec.settings.clone(),
+        tune: (spec.tune != Tune::OFF).then_some(TuneOrder {
+            persistent_connections: spec.tune.persistent_connections,
+            cached_templates: spec.tune.cached_templates,
+            workers: spec.policy.workers,
+            threads: spec.policy.threads,
+        }),
         mode: "wsgi",
         server_software: concat!("hotclub/", env!("CARGO_PKG_VERSION")).to_owned(),
     }

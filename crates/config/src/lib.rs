@@ -24,7 +24,7 @@ pub use listen::ListenError;
 pub use load::load;
 pub use model::{
     AccessLog, App, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat, Origin,
-    Process, Proxy, Python, Release, Runtime, RuntimeKind, Server, Site,
+    Process, Proxy, Python, Release, Runtime, RuntimeKind, Server, Site, Tune,
 };
 pub use mount::{Mount, MountError};
 pub use secret::Secret;

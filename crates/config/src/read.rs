@@ -16,6 +16,7 @@ mod data;
 mod edge;
 mod reader;
 mod top;
+mod tune;
 
 use reader::Reader;
 

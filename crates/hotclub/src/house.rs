@@ -16,6 +16,7 @@ use crate::listeners::Listeners;
 use crate::probe::Probe;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
+use crate::tuning;
 use crate::upgrade::Upgrade;
 use crate::watch::Watch;
 use crate::watchdog;
@@ -61,8 +62,9 @@ impl House {
         plan: Plan,
         front: Front,
         systemd: &Systemd,
+        console: &Console,
     ) -> Result<Self, Failure> {
-        let generation = start_generation(&plan, &front).await?;
+        let generation = tuning::start(&plan, &front, console).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
         let leaving = tokio::task::JoinSet::new();
@@ -157,7 +159,7 @@ impl House {
     async fn reload(&mut self, console: &Console) {
         let began = Instant::now();
         self.systemd.reloading();
-        let started = start_generation(&self.plan, &self.front).await;
+        let started = tuning::start(&self.plan, &self.front, console).await;
         let made = match started {
             Ok(generation) => {
                 (self.plan.table)(generation.lanes()).map(|table| (generation, table))
@@ -176,6 +178,9 @@ impl House {
         };
         self.front.swap(Arc::new(table));
         let old = std::mem::replace(&mut self.generation, generation);
+        if old.loaded().tuned != self.generation.loaded().tuned {
+            tuning::report(self.generation.loaded(), console);
+        }
         self.view.send_replace(self.generation.view());
         self.systemd.ready(&self.status);
         let grace = self.plan.graceful_timeout;
@@ -303,10 +308,25 @@ async fn changed(watch: &mut Option<Watch>) {
     }
 }
 
-async fn start_generation(plan: &Plan, front: &Front) -> Result<Generation, Failure> {
-    let generation = Generation::start(plan.spec.clone(), front.runtimes())
+/// Why a generation did not come to serve.
+pub(crate) struct NotStarted {
+    pub(crate) failure: Failure,
+    /// Whether settings had been tuned, which may be why.
+    pub(crate) tuned: bool,
+}
+
+/// Starts a generation of `spec`, which is the plan's but for what is tuned, and probes it.
+pub(crate) async fn start_generation(
+    plan: &Plan,
+    spec: &Spec,
+    front: &Front,
+) -> Result<Generation, NotStarted> {
+    let generation = Generation::start(spec.clone(), front.runtimes())
         .await
-        .map_err(|error| start_failure(&error, &plan.spec, plan.traceback.as_deref()))?;
+        .map_err(|error| NotStarted {
+            tuned: tuning::may_have_failed(&error, spec),
+            failure: start_failure(&error, spec, plan.traceback.as_deref()),
+        })?;
     let threads = &generation.loaded().threads;
     if !threads.is_empty() {
         tracing::warn!(
@@ -319,9 +339,11 @@ async fn start_generation(plan: &Plan, front: &Front) -> Result<Generation, Fail
     if let (Some(probe), Some(lane)) = (&plan.probe, lanes.first())
         && let Err(error) = probe.ask(lane).await
     {
+        let tuned = tuning::is_tuned(&generation.loaded().tuned, spec);
         generation.drain(Duration::from_secs(1)).await;
-        return Err(Failure::from(error)
-            .hint("the app's own traceback is above, if it raised; else see what it printed"));
+        let failure = Failure::from(error)
+            .hint("the app's own traceback is above, if it raised; else see what it printed");
+        return Err(NotStarted { failure, tuned });
     }
     Ok(generation)
 }

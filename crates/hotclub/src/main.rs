@@ -19,6 +19,7 @@ mod site_file;
 mod sys;
 mod system_packages;
 mod systemd;
+mod tuning;
 mod up;
 mod upgrade;
 mod users;

@@ -17,6 +17,7 @@ use crate::listeners::Listeners;
 use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::systemd::Systemd;
+use crate::tuning;
 use crate::watch::Watch;
 use database::Database;
 
@@ -115,8 +116,9 @@ async fn prepare(
     let plan = app::plan(&project, &state, &statics, &buffers)?;
     let log = access_log(&project, args)?;
     let front = Front::start(site::front_options(&project, log, buffers)?)?;
-    let house = House::start(plan, front, systemd).await?;
+    let house = House::start(plan, front, systemd, console).await?;
     console.done(&app::summary(&project, house.generation()));
+    tuning::report(house.generation().loaded(), console);
 
     let watch = (args.reload || project.site.app.reload)
         .then(|| Watch::start(&project.found.root))

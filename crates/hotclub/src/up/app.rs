@@ -5,7 +5,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_app::{Buffers, Generation, Launch, Policy, Spec};
+use hotclub_app::{Buffers, Generation, Launch, Policy, Spec, Tune};
 use hotclub_django::hosts;
 
 use super::release::Statics;
@@ -66,6 +66,10 @@ fn spec(
         pythonpath: Vec::new(),
         preload: options.preload,
         settings,
+        tune: Tune {
+            persistent_connections: options.tune.persistent_connections,
+            cached_templates: options.tune.cached_templates,
+        },
         import_timeout: IMPORT_TIMEOUT,
         queue_timeout: options.queue_timeout,
         max_waiting: options.max_queue as usize,

@@ -14,6 +14,8 @@ use crate::project::{Project, State};
 
 /// Connections beside the workers': migrations, a shell, a backup.
 const SPARE_CONNECTIONS: u32 = 10;
+/// Workers keep their connections, and during a reload an old generation and a new one have theirs.
+const GENERATIONS: u32 = 2;
 
 /// The database under the site.
 #[derive(Debug)]
@@ -218,7 +220,8 @@ fn note(outcome: &Managed, inspection: &Inspection) -> Option<String> {
 }
 
 async fn prepare(project: &Project, state: &State) -> Result<Cluster, Failure> {
-    let connections = project.workers as u32 * project.site.app.threads + SPARE_CONNECTIONS;
+    let of_workers = project.workers as u32 * project.site.app.threads * GENERATIONS;
+    let connections = of_workers + SPARE_CONNECTIONS;
     let options = Options {
         dir: state.dir.join("postgres"),
         version: project.site.database.version,
