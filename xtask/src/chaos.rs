@@ -19,9 +19,10 @@ use crate::{command, descendants, project};
 const BUILD: Duration = Duration::from_secs(1800);
 /// A thousand kills take two minutes; every part together, without the soak, under half an hour.
 const PARTS: Duration = Duration::from_secs(3600);
-const ALL: [&str; 7] = [
+const ALL: [&str; 8] = [
     "kills",
     "reloads",
+    "upgrades",
     "garbage",
     "hostile",
     "deadlines",
@@ -34,7 +35,7 @@ pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: kills, reloads, garbage, hostile, deadlines, deaths, soak
+    /// Only these parts: kills, reloads, upgrades, garbage, hostile, deadlines, deaths, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }

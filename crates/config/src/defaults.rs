@@ -78,6 +78,9 @@ pub const MAX_CONNECTIONS: u32 = 20_000;
 /// behind one address stays far below; a flood does not.
 pub const MAX_CONNECTIONS_PER_ADDRESS: u32 = 500;
 
+/// Requests at once on one connection of HTTP/2. Browsers use as many when they may; RFC 9113 recommends no less.
+pub const MAX_STREAMS: u32 = 100;
+
 /// Memory that one answer may take while its client reads. Nearly all pages fit whole.
 pub const MAX_BUFFERED_PER_CONNECTION: u64 = 256 * 1024;
 
@@ -90,6 +93,9 @@ pub const MAX_SPOOLED: u64 = 10 * 1024 * 1024 * 1024;
 
 /// Only this machine: what listens to the world was written down by someone. 8000 is what Django's own server uses.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
+
+/// HTTP/2 without TLS is for proxies that ask for it: browsers do not speak it.
+pub const H2C: bool = false;
 
 /// The name of a site whose folder has none that could be used.
 pub const NAME: &str = "site";

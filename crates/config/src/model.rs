@@ -210,6 +210,8 @@ pub struct Limits {
     pub max_connections: u32,
     /// 0: no limit.
     pub max_connections_per_address: u32,
+    /// Requests at once on one connection of HTTP/2.
+    pub max_streams: u32,
     /// Memory for one answer that waits for its client.
     pub max_buffered_per_connection: u64,
     /// Memory for all bodies.
@@ -246,6 +248,8 @@ pub struct Server {
     pub listen: Vec<Listen>,
     /// Whose X-Forwarded-* are believed. Empty: nobody's.
     pub trusted_proxies: Vec<IpNet>,
+    /// HTTP/2 without TLS, for clients that begin with it.
+    pub h2c: bool,
 }
 
 /// An address to listen on. `FromStr` reads what the command line's `--listen` takes, too.
@@ -341,6 +345,7 @@ impl Default for Limits {
             min_rate: defaults::MIN_RATE,
             max_connections: defaults::MAX_CONNECTIONS,
             max_connections_per_address: defaults::MAX_CONNECTIONS_PER_ADDRESS,
+            max_streams: defaults::MAX_STREAMS,
             max_buffered_per_connection: defaults::MAX_BUFFERED_PER_CONNECTION,
             max_buffered: defaults::MAX_BUFFERED,
             max_spooled: defaults::MAX_SPOOLED,
@@ -353,6 +358,7 @@ impl Default for Server {
         Server {
             listen: vec![Listen::Tcp(defaults::LISTEN)],
             trusted_proxies: Vec::new(),
+            h2c: defaults::H2C,
         }
     }
 }

@@ -71,6 +71,7 @@ kind = "docker"
 max_body = "1GiB"
 min_rate = "0B"
 max_connections_per_address = 0
+max_streams = 250
 max_buffered = "1MiB"
 max_buffered_per_connection = "16KiB"
 max_spooled = "2GB"
@@ -81,6 +82,7 @@ format = "json"
 
 [server]
 listen = ["[::]:80", "unix:run/web.sock"]
+h2c = true
 trusted_proxies = ["127.0.0.1", "10.1.2.3/8"]
 "#;
 
@@ -144,6 +146,8 @@ fn every_key_of_the_design_reaches_the_model() {
     assert_eq!(site.runtime.kind, RuntimeKind::Docker);
     assert_eq!((site.limits.max_body, site.limits.min_rate), (1 << 30, 0));
     assert_eq!(site.limits.max_connections_per_address, 0);
+    assert_eq!(site.limits.max_streams, 250);
+    assert!(site.server.h2c);
     assert_eq!(
         (
             site.limits.max_buffered,

@@ -28,4 +28,12 @@ impl Flow {
             Self::App(body) => body.next().await,
         }
     }
+
+    /// The client has all that was announced. What an app does behind its last byte is still its to do,
+    /// and not the client's to wait for.
+    pub(crate) fn finish(mut self) {
+        if self.known_len().is_none() {
+            tokio::task::spawn_local(async move { while let Some(Ok(_)) = self.next().await {} });
+        }
+    }
 }

@@ -12,6 +12,7 @@ mod input;
 mod write;
 
 pub(crate) use chunked::ChunkError;
+pub(crate) use input::Input;
 
 /// What `crate::fuzz` drives.
 pub(crate) mod fuzz {

@@ -15,7 +15,6 @@ pub(crate) enum Version {
     Http10,
     #[default]
     Http11,
-    #[allow(dead_code, reason = "nothing speaks it yet")]
     Http2,
 }
 

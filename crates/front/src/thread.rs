@@ -13,8 +13,8 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::access_log::LogBuffer;
 use crate::addresses::Guest;
 use crate::clock::Clock;
+use crate::conn;
 use crate::front::Shared;
-use crate::h1;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
 use crate::request::Request;
@@ -143,7 +143,7 @@ impl Thread {
         self.came.notify_one();
         tokio::task::spawn_local(async move {
             let thread = &seat.thread;
-            h1::conn::serve(thread, &socket, &ends).await;
+            conn::serve(thread, &socket, &ends).await;
         });
     }
 
@@ -177,6 +177,7 @@ impl Thread {
                     let sooner = socket.deadline().map_or(last, |at| at.min(last));
                     socket.set_deadline(Some(sooner));
                 }
+                Phase::Shared => socket.dismiss(),
                 Phase::Busy => {}
             }
         }

@@ -4,11 +4,13 @@ mod inspect;
 mod manage;
 mod serve;
 mod up;
+mod upgrade;
 
 pub(crate) use inspect::InspectArgs;
 pub(crate) use manage::ManageArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use up::UpArgs;
+pub(crate) use upgrade::UpgradeArgs;
 
 /// Puts Django sites into production on your own server.
 #[derive(Debug, clap::Parser)]
@@ -35,6 +37,8 @@ pub(crate) enum Command {
     Check(InspectArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
+    /// Replace a running `serve` by the program that now lies in its place, and say what came of it
+    Upgrade(UpgradeArgs),
 }
 
 impl Cli {
@@ -43,6 +47,7 @@ impl Cli {
         match &self.command {
             Command::Up(args) => args.json,
             Command::Inspect(args) | Command::Check(args) => args.json,
+            Command::Upgrade(args) => args.json,
             Command::Serve(_) | Command::Manage(_) => false,
         }
     }

@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 use anstyle::{AnsiColor, Style};
 use hotclub_app::Finding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -61,6 +61,11 @@ pub(crate) enum Event<'a> {
     },
     /// A new program, with this process id, serves from here on.
     HandedOver {
+        pid: u32,
+    },
+    /// The answer of `hotclub upgrade`.
+    Upgraded {
+        old: u32,
         pid: u32,
     },
     Stopped,
@@ -305,7 +310,7 @@ impl Serving {
 }
 
 /// Why a command ends with exit code 1: what is wrong, where, and what to do next.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Failure {
     pub(crate) message: String,
     /// Several lines: a traceback, the end of a log.

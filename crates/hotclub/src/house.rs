@@ -17,7 +17,7 @@ use crate::probe::Probe;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
 use crate::tuning;
-use crate::upgrade::Upgrade;
+use crate::upgrade::{Asker, Upgrade};
 use crate::watch::Watch;
 use crate::watchdog;
 
@@ -133,10 +133,14 @@ impl House {
                 outcome = succession(&mut upgrade) => match outcome {
                     Ok(pid) => {
                         self.systemd.main_pid(pid);
-                        drop(upgrade);
+                        let asker = upgrade.take().and_then(|upgrade| upgrade.asker);
+                        asker.into_iter().for_each(|asker| asker.serves(pid));
                         return self.hand_over(console, signals, pid).await;
                     }
-                    Err(failure) => not_upgraded(console, failure),
+                    Err(failure) => {
+                        let asker = upgrade.as_mut().and_then(|upgrade| upgrade.asker.take());
+                        not_upgraded(console, failure, asker);
+                    }
                 },
                 () = self.generation.gone() => {
                     return Err(Failure::new("the fork server ended by itself")
@@ -221,9 +225,14 @@ impl House {
             None => Err(Failure::new("`hotclub up` is not replaced while it runs")
                 .hint("stop it and start it again; its database goes with it")),
         };
-        match begun {
-            Ok(()) => tracing::info!("a new program is started to take over"),
-            Err(failure) => not_upgraded(console, failure),
+        let asker = Asker::find();
+        match (begun, upgrade) {
+            (Ok(()), Some(upgrade)) => {
+                tracing::info!("a new program is started to take over");
+                upgrade.asker = asker;
+            }
+            (Ok(()), None) => {}
+            (Err(failure), _) => not_upgraded(console, failure, asker),
         }
     }
 
@@ -296,7 +305,10 @@ async fn give_up(upgrade: &mut Option<Upgrade>) {
     }
 }
 
-fn not_upgraded(console: &Console, mut failure: Failure) {
+fn not_upgraded(console: &Console, mut failure: Failure, asker: Option<Asker>) {
+    asker
+        .into_iter()
+        .for_each(|asker| asker.failed(failure.clone()));
     failure.message = format!("not upgraded, the old program goes on: {}", failure.message);
     console.failure(&failure);
 }

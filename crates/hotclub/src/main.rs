@@ -89,6 +89,7 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => inspect::check(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,
+        Command::Upgrade(args) => upgrade::ask(&args, console).await,
     }
 }
 

@@ -33,7 +33,6 @@ pub(crate) async fn run(
     console: &Console,
     origin: Origin,
 ) -> Result<(), Failure> {
-    let began = Instant::now();
     let mut signals = Signals::listen()?;
     let Origin {
         systemd,
@@ -41,8 +40,43 @@ pub(crate) async fn run(
     } = origin;
     let predecessor = predecessor?;
     let program = upgrade::program()?;
+    let opened = tokio::select! {
+        opened = open(args, console, &systemd, predecessor.as_ref()) => opened,
+        // An import may take long; what was started ends with the future.
+        _ = signals.stop() => return Ok(()),
+    };
+    match (&opened, predecessor) {
+        (Ok(_), Some(predecessor)) => predecessor.take_over().await,
+        (Err(failure), Some(predecessor)) => predecessor.decline(failure),
+        (_, None) => {}
+    }
+    let Opened {
+        house,
+        watch,
+        _pid_file,
+        _payload,
+    } = opened?;
+    let upgrade = Upgrade::new(program, systemd);
+    house.run(console, &mut signals, watch, Some(upgrade)).await
+}
+
+/// A house that visitors can reach, and what must live as long.
+struct Opened {
+    house: House,
+    watch: Option<Watch>,
+    _pid_file: Option<PidFile>,
+    _payload: Payload,
+}
+
+async fn open(
+    args: &ServeArgs,
+    console: &Console,
+    systemd: &Systemd,
+    predecessor: Option<&Predecessor>,
+) -> Result<Opened, Failure> {
+    let began = Instant::now();
     systemd.status("importing the app");
-    let sockets = Sockets::open(args, &systemd, predecessor.as_ref())?;
+    let sockets = Sockets::open(args, systemd, predecessor)?;
     let payload = Payload::make()?;
     let limits = limits::of_serve(&args.limit)?;
     let buffers = limits::buffers(&limits, std::env::temp_dir());
@@ -68,7 +102,7 @@ pub(crate) async fn run(
         pid: std::process::id(),
         ..Serving::default()
     };
-    let mut house = House::start(plan, front, &systemd, console).await?;
+    let mut house = House::start(plan, front, systemd, console).await?;
     let _pid_file = args.pid.as_deref().map(PidFile::write).transpose()?;
     house.open(sockets.listeners);
     console.serving(&Serving {
@@ -77,11 +111,12 @@ pub(crate) async fn run(
         seconds: began.elapsed().as_secs_f64(),
         ..serving
     });
-    if let Some(predecessor) = predecessor {
-        predecessor.take_over().await;
-    }
-    let upgrade = Upgrade::new(program, systemd);
-    house.run(console, &mut signals, watch, Some(upgrade)).await
+    Ok(Opened {
+        house,
+        watch,
+        _pid_file,
+        _payload: payload,
+    })
 }
 
 /// Where visitors come in, and how many workers wait for them.
@@ -253,6 +288,7 @@ fn front_options(
         threads: crate::front_threads(args.threads as usize),
         limits: Limits::from(limits),
         trusted,
+        h2c: args.h2c,
         log,
         buffers,
     })

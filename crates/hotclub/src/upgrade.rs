@@ -6,13 +6,18 @@
 //! changed for the old one: whatever goes wrong before, it goes on. No listening socket is ever closed or bound
 //! anew, so no connection is refused.
 
+mod ask;
+mod asker;
 mod predecessor;
 mod successor;
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+pub(crate) use ask::run as ask;
+pub(crate) use asker::Asker;
 pub(crate) use predecessor::Predecessor;
 pub(crate) use successor::Upgrade;
 
@@ -21,6 +26,10 @@ const VARIABLE: &str = "HOTCLUB_SUCCEEDS";
 const VERSION: &str = "1";
 /// What a new program says when it serves.
 const READY: &[u8] = b"ready\n";
+/// Whoever does not serve by then is killed. Longer than the deadline of an import, whose message says more.
+const DEADLINE: Duration = Duration::from_secs(150);
+/// What the other program does at once takes this long when that is stuck.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// Bytes of a letter, at most.
 const LETTER_MAX: usize = 4096;
 
@@ -33,6 +42,11 @@ struct Letter {
     workers: usize,
     /// Somebody else removes the files of Unix sockets.
     keep_paths: bool,
+}
+
+/// Where `hotclub upgrade` waits to hear from process `pid`: a name without a file, which goes with its socket.
+fn socket_name(pid: u32) -> Vec<u8> {
+    format!("hotclub-upgrade-{pid}").into_bytes()
 }
 
 /// The program by the name it was started by: after an installation another file stands there, or the link leads

@@ -143,6 +143,9 @@ pub(super) fn limits(reader: &mut Reader, top: &mut Section<'_>) -> Limits {
                 value::whole(v, 0, u32::MAX)
             })
             .unwrap_or(default.max_connections_per_address),
+        max_streams: reader
+            .get(section, "max_streams", |v| value::whole(v, 1, 10_000))
+            .unwrap_or(default.max_streams),
         max_buffered_per_connection: reader
             .get(section, "max_buffered_per_connection", value::size)
             .unwrap_or(default.max_buffered_per_connection),
@@ -202,10 +205,12 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>) -> Server {
         );
     }
     let trusted = reader.list(&mut section, "trusted_proxies", "[\"127.0.0.1\"]", network);
+    let h2c = reader.get(&mut section, "h2c", value::boolean);
     reader.end(section);
     Server {
         listen: listen.unwrap_or(default.listen),
         trusted_proxies: trusted.unwrap_or(default.trusted_proxies),
+        h2c: h2c.unwrap_or(default.h2c),
     }
 }
 

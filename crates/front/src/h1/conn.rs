@@ -2,6 +2,7 @@
 
 use std::time::Instant;
 
+use crate::conn;
 use crate::exchange::{Client, Exchange, Outcome};
 use crate::h1::body::Reader;
 use crate::h1::head::{self, Message};
@@ -41,12 +42,13 @@ struct Connection<'a> {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(thread: &Thread, socket: &Socket, ends: &Ends) {
+/// What is in `input` was read already.
+pub(crate) async fn serve(thread: &Thread, socket: &Socket, ends: &Ends, input: Input) {
     let mut connection = Connection {
         thread,
         socket,
         ends,
-        input: Input::default(),
+        input,
     };
     socket.set_deadline(Some(Instant::now() + thread.first_wait()));
     while connection.wait().await {
@@ -55,7 +57,7 @@ pub(crate) async fn serve(thread: &Thread, socket: &Socket, ends: &Ends) {
         match Box::pin(connection.exchange()).await {
             After::Keep => {}
             After::Close => return,
-            After::Linger => return connection.linger().await,
+            After::Linger => return conn::linger(thread, socket, connection.input).await,
             After::Reset => return socket.reset(),
         }
         socket.enter(Phase::Idle);
@@ -213,25 +215,6 @@ impl<'a> Connection<'a> {
             .await;
         exchange.log("", status, sent.bytes, &Default::default());
         After::Linger
-    }
-
-    /// Says that nothing more comes and throws away what does come, within bounds, for a socket that
-    /// is closed over unread bytes takes back the answer.
-    async fn linger(&mut self) {
-        let limits = self.thread.limits();
-        self.socket.stop_writing();
-        self.socket
-            .set_deadline(Some(Instant::now() + limits.linger_time));
-        let mut thrown = 0;
-        while thrown < limits.linger_bytes && !self.socket.expired() {
-            self.input.clear();
-            match self.input.fill(self.thread, self.socket, READ).await {
-                Ok(count @ 1..) => thrown += count,
-                _ => break,
-            }
-        }
-        self.input.clear();
-        self.input.release(self.thread);
     }
 }
 

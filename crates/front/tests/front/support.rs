@@ -39,6 +39,7 @@ pub(crate) fn serve(change: impl FnOnce(&mut Limits)) -> Served {
         threads: 2,
         limits,
         trusted: TrustedProxies::default(),
+        h2c: false,
         log: Some(AccessLog::open(log, Format::Combined).unwrap()),
         buffers: Buffers::new(folder.path().to_owned(), BOUNDS),
     })

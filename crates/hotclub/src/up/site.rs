@@ -36,6 +36,7 @@ pub(crate) fn front_options(
         threads: crate::front_threads(project.site.app.threads as usize),
         limits: Limits::from(&project.site.limits),
         trusted: TrustedProxies::parse(proxies.iter().map(String::as_str))?,
+        h2c: project.site.server.h2c,
         log,
         buffers,
     })

@@ -5,17 +5,13 @@ use std::io::{IoSliceMut, Read, Write};
 use std::mem::MaybeUninit;
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
-use std::time::Duration;
 
 use rustix::net::{
     RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg, sockopt::socket_acceptconn,
 };
 
-use super::{LETTER_MAX, Letter, READY, VARIABLE, VERSION};
+use super::{LETTER_MAX, Letter, PATIENCE, READY, VARIABLE, VERSION};
 use crate::console::Failure;
-
-/// The old program hands over at once when it hears `ready`; after this long it is stuck, and we serve.
-const PATIENCE: Duration = Duration::from_secs(10);
 
 /// The program that we are to replace.
 #[derive(Debug)]
@@ -85,9 +81,18 @@ impl Predecessor {
         })
     }
 
+    /// Says why we will not serve.
+    pub(crate) fn decline(mut self, failure: &Failure) {
+        // It may have given us up already.
+        if let Ok(text) = serde_json::to_vec(failure) {
+            let _ = self.0.write_all(&text);
+        }
+    }
+
     /// Says that we serve, and returns when the old program has handed over, or is gone.
     pub(crate) async fn take_over(mut self) {
         let handed_over = tokio::task::spawn_blocking(move || {
+            // It does so at once; after this long it is stuck, and we serve.
             self.0.set_read_timeout(Some(PATIENCE))?;
             self.0.write_all(READY)?;
             self.0.read(&mut [0; 1])

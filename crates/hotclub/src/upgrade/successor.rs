@@ -6,20 +6,20 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
 use std::process::Stdio;
-use std::time::Duration;
 
 use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::process::{Pid, Signal, kill_process};
 use tokio::io::AsyncReadExt;
 use tokio::process::Child;
 use tokio::time::Instant;
 
-use super::{Letter, READY, VARIABLE, VERSION};
+use super::{Asker, DEADLINE, Letter, PATIENCE, READY, VARIABLE, VERSION};
 use crate::console::Failure;
 use crate::listeners::Listeners;
 use crate::systemd::Systemd;
 
-/// Whoever does not serve by then is killed. Longer than the deadline of an import, whose message says more.
-const DEADLINE: Duration = Duration::from_secs(150);
+/// Bytes of a new program's reason not to serve, at most.
+const FAILURE_MAX: usize = 64 * 1024;
 /// The kernel passes 253 descriptors at once.
 const SOCKETS_MAX: usize = 250;
 
@@ -30,6 +30,8 @@ pub(crate) struct Upgrade {
     program: PathBuf,
     systemd: Systemd,
     successor: Option<Successor>,
+    /// Waits to hear what comes of it.
+    pub(crate) asker: Option<Asker>,
 }
 
 /// A new program that does not serve yet.
@@ -38,6 +40,8 @@ struct Successor {
     child: Child,
     socket: tokio::net::UnixStream,
     deadline: Instant,
+    /// That it serves, or why not.
+    said: Vec<u8>,
 }
 
 impl Upgrade {
@@ -46,6 +50,7 @@ impl Upgrade {
             program,
             systemd,
             successor: None,
+            asker: None,
         }
     }
 
@@ -84,6 +89,7 @@ impl Upgrade {
             socket: tokio::net::UnixStream::from_std(ours)?,
             child: tokio::process::Command::from(command).spawn()?,
             deadline: Instant::now() + DEADLINE,
+            said: Vec::new(),
         })
     }
 
@@ -129,23 +135,46 @@ impl Upgrade {
     /// Ends a new program that does not serve yet.
     pub(crate) async fn give_up(&mut self) {
         if let Some(mut successor) = self.successor.take() {
-            // It may have ended by itself.
-            let _ = successor.child.kill().await;
+            // Asked first: killed, it would leave a fork server behind that notices only after its import.
+            successor.ask_to_end();
+            let ended = tokio::time::timeout(PATIENCE, successor.child.wait()).await;
+            if ended.is_err() {
+                // It may have ended by itself.
+                let _ = successor.child.kill().await;
+            }
         }
     }
 }
 
 impl Successor {
+    fn ask_to_end(&self) {
+        let pid = self.child.id().and_then(|pid| i32::try_from(pid).ok());
+        if let Some(pid) = pid.and_then(Pid::from_raw) {
+            // It may be gone.
+            let _ = kill_process(pid, Signal::TERM);
+        }
+    }
+
     async fn serves(&mut self) -> Result<u32, Failure> {
-        let mut said = [0; READY.len()];
         // One write of a few bytes comes in one piece.
-        let count = self.socket.read(&mut said).await.unwrap_or(0);
-        if said[..count] == *READY
+        let count = self.socket.read_buf(&mut self.said).await.unwrap_or(0);
+        if self.said == READY
             && let Some(pid) = self.child.id()
         {
             return Ok(pid);
         }
+        while count > 0
+            && self.said.len() < FAILURE_MAX
+            && self
+                .socket
+                .read_buf(&mut self.said)
+                .await
+                .is_ok_and(|count| count > 0)
+        {}
         let status = self.child.wait().await?;
+        if let Ok(reason) = serde_json::from_slice(&self.said) {
+            return Err(reason);
+        }
         Err(
             Failure::new(format!("the new program ended before it served ({status})"))
                 .hint("its own words are above"),

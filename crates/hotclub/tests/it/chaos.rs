@@ -8,6 +8,7 @@ mod hostile;
 mod kills;
 mod reloads;
 mod soak;
+mod upgrades;
 
 use std::time::Duration;
 

@@ -11,6 +11,7 @@
 
 mod browser;
 mod chaos;
+mod http2;
 mod inspect;
 mod limits;
 mod ops;

@@ -1,4 +1,4 @@
 //! What operators hold on to: systemd, metrics, upgrades of the running program.
 
 mod systemd;
-mod upgrade;
+pub(crate) mod upgrade;

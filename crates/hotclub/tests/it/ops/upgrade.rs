@@ -4,19 +4,19 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use hotclub_testkit::{Launch, Load, Project, Raw, Signal, descriptors, process, until};
+use hotclub_testkit::{Ended, Gate, Launch, Project, Raw, Signal, process, until};
 
 use crate::serve::{PID_APP, app_of, interpreter};
 
 /// `hotclub serve` by a name of its own, which can be made to lead elsewhere, with a pid file.
-struct Installed {
+pub(crate) struct Installed {
     project: Project,
     program: PathBuf,
-    pid_file: PathBuf,
+    pub(crate) pid_file: PathBuf,
 }
 
 impl Installed {
-    fn new(source: &str) -> Self {
+    pub(crate) fn new(source: &str) -> Self {
         let project = app_of(source);
         let program = project.dir().join("hotclub");
         symlink(env!("CARGO_BIN_EXE_hotclub"), &program).unwrap();
@@ -28,7 +28,7 @@ impl Installed {
         }
     }
 
-    fn launch(&self, bind: &str) -> Launch {
+    pub(crate) fn launch(&self, bind: &str) -> Launch {
         Launch::new(&self.program)
             .args(["serve", "app", "--workers", "2", "--bind", bind])
             .arg("--chdir")
@@ -39,7 +39,7 @@ impl Installed {
             .arg(&self.pid_file)
     }
 
-    fn pid(&self) -> u32 {
+    pub(crate) fn pid(&self) -> u32 {
         std::fs::read_to_string(&self.pid_file)
             .unwrap()
             .trim()
@@ -56,12 +56,12 @@ impl Installed {
     }
 }
 
-fn send(pid: u32, signal: Signal) {
+pub(crate) fn send(pid: u32, signal: Signal) {
     let pid = rustix::process::Pid::from_raw(pid.cast_signed()).unwrap();
     rustix::process::kill_process(pid, signal).unwrap();
 }
 
-fn is_alive(pid: u32) -> bool {
+pub(crate) fn is_alive(pid: u32) -> bool {
     process(pid).is_some_and(|process| process.is_alive())
 }
 
@@ -76,33 +76,6 @@ fn upgrade(installed: &Installed) -> u32 {
         (!is_alive(old)).then_some(())
     });
     new
-}
-
-#[test]
-fn ten_upgrades_under_load_lose_nothing() {
-    let installed = Installed::new(PID_APP);
-    let program = installed.launch("127.0.0.1:0").serve();
-    let before = descriptors(program.pid());
-    let load = Load::start(program.address(), "/", 4);
-    load.more(200);
-    let mut last = program.pid();
-    for _ in 0..10 {
-        last = upgrade(&installed);
-        load.more(100);
-    }
-    let tally = load.finish().lost_nothing();
-    assert!(tally.bodies.len() >= 2 * 11, "workers: {:?}", tally.bodies);
-    // The server learns a little later that the load's connections are gone.
-    until("as few descriptors as before", || {
-        (descriptors(last).len() <= before.len()).then_some(())
-    });
-    send(last, Signal::TERM);
-    until("the last program to leave", || {
-        (!is_alive(last)).then_some(())
-    });
-    assert!(!installed.pid_file.exists());
-    let ended = program.end_within(Duration::from_secs(5));
-    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
 }
 
 #[test]
@@ -130,6 +103,107 @@ fn a_unix_socket_and_the_number_of_workers_outlive_an_upgrade() {
     });
     assert!(!path.exists());
     program.end_within(Duration::from_secs(5));
+}
+
+/// `hotclub upgrade` with these arguments.
+pub(crate) fn hotclub_upgrade(arguments: &[&str]) -> Ended {
+    let moment = Duration::from_secs(60);
+    let command = crate::hotclub().arg("upgrade").args(arguments);
+    command.end_within(moment)
+}
+
+#[test]
+fn the_command_upgrade_returns_when_the_new_program_serves() {
+    let installed = Installed::new(PID_APP);
+    let program = installed.launch("127.0.0.1:0").serve();
+    let file = installed.pid_file.to_str().unwrap().to_owned();
+    let first = program.pid();
+    let ended = hotclub_upgrade(&["--pid-file", &file, "--json"]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let second = installed.pid();
+    let event = &ended.events()[0];
+    assert_eq!(event["event"], "upgraded");
+    assert_eq!(
+        (&event["old"], &event["pid"]),
+        (&first.into(), &second.into())
+    );
+    // The file names the new one already, so that the next can follow at once.
+    let ended = hotclub_upgrade(&["--pid", &second.to_string()]);
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    let third = installed.pid();
+    ended.says(&format!("process {third} serves in the place of {second}"));
+    send(third, Signal::TERM);
+    until("the last program to leave", || {
+        (!is_alive(third)).then_some(())
+    });
+    program.end_within(Duration::from_secs(5));
+}
+
+#[test]
+fn the_command_upgrade_says_why_the_old_program_goes_on() {
+    let installed = Installed::new(PID_APP);
+    let program = installed
+        .launch("127.0.0.1:0")
+        .allow("not upgraded")
+        .serve();
+    let pid = program.pid().to_string();
+    installed
+        .project
+        .write("app.py", "import nothing_like_that\n");
+    for _ in 0..2 {
+        let ended = hotclub_upgrade(&["--pid", &pid]);
+        assert_eq!(ended.code, Some(1));
+        ended
+            .says(&format!(
+                "not upgraded, process {pid} goes on: the app app cannot"
+            ))
+            .says("ModuleNotFoundError: No module named 'nothing_like_that'")
+            .says("hint: ");
+    }
+    installed.install("no program at all\n");
+    hotclub_upgrade(&["--pid", &pid]).says("cannot be started");
+    installed.install("#!/bin/sh\nexit 7\n");
+    hotclub_upgrade(&["--pid", &pid]).says("ended before it served (exit status: 7)");
+    program.get("/").expect(200);
+    program.stop();
+}
+
+#[test]
+fn the_command_upgrade_signals_nobody_who_is_no_server() {
+    let folder = Project::empty();
+    let file = folder.dir().join("pid");
+    let file = file.to_str().unwrap();
+    for (arguments, words) in [
+        (["--pid", "1"], "process 1 is no running `hotclub serve`"),
+        (["--pid", "4194304"], "there is no process 4194304"),
+        (["--pid-file", file], "cannot be read"),
+    ] {
+        let ended = hotclub_upgrade(&arguments);
+        assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+        ended.says(words).says("hint: ");
+    }
+    assert_eq!(hotclub_upgrade(&[]).code, Some(2));
+}
+
+/// Stopped while the new program imports the app.
+#[test]
+fn the_command_upgrade_notices_that_the_server_was_stopped() {
+    let installed = Installed::new(PID_APP);
+    let mut program = installed.launch("127.0.0.1:0").serve();
+    // It has the new one to talk to.
+    program.forget_descriptors();
+    let gate = Gate::new();
+    let source = format!("open({:?}).read()\n{PID_APP}", gate.path());
+    installed.project.write("app.py", &source);
+    let asking = crate::hotclub()
+        .args(["upgrade", "--pid", &program.pid().to_string()])
+        .start();
+    let waiting = gate.wait();
+    program.stop();
+    drop(waiting);
+    let ended = asking.end_within(Duration::from_secs(20));
+    assert_eq!(ended.code, Some(1), "{}", ended.stderr);
+    ended.says("was told to stop meanwhile");
 }
 
 fn fails_and_goes_on(installed: &Installed, words: &str) {

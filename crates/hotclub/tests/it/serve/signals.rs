@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use hotclub_testkit::{Gate, Raw, Signal, until};
 
-use super::app;
+use super::{app, app_of, serve};
 
 #[test]
 fn sigttin_and_sigttou_change_the_number_of_workers() {
@@ -61,6 +61,18 @@ fn sigterm_lets_a_request_in_flight_finish_and_accepts_no_other() {
     );
     let ended = program.end_within(Duration::from_secs(20));
     assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+}
+
+#[test]
+fn a_serve_that_still_imports_the_app_ends_at_once() {
+    let gate = Gate::new();
+    let project = app_of(&format!("open({:?}).read()\n", gate.path()));
+    let program = serve("app", project.dir(), 1).start();
+    let importing = gate.wait();
+    program.signal(Signal::TERM);
+    let ended = program.end_within(Duration::from_secs(5));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    drop(importing);
 }
 
 #[test]
