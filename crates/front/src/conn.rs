@@ -4,8 +4,11 @@
 use std::rc::Rc;
 use std::time::Instant;
 
+use crate::addresses::Guest;
 use crate::h1::{self, Input};
+use crate::h2::conn::End;
 use crate::h2::{self, PREFACE};
+use crate::proxy_header::{self, HeaderError};
 use crate::request::Ends;
 use crate::socket::Socket;
 use crate::thread::Thread;
@@ -14,15 +17,44 @@ use crate::thread::Thread;
 const READ: usize = 4096;
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(thread: &Rc<Thread>, socket: &Rc<Socket>, ends: &Ends) {
+pub(crate) async fn serve(thread: &Rc<Thread>, socket: &Rc<Socket>, mut ends: Ends) {
     socket.set_deadline(Some(Instant::now() + thread.first_wait()));
+    let _guest = match announced(thread, socket, &mut ends).await {
+        Ok(guest) => guest,
+        Err(error) => return complain(thread, &ends, error),
+    };
     let mut input = Input::default();
     if thread.shared.h2c && begins_with_preface(thread, socket, &mut input).await {
         // Boxed, so that a connection of HTTP/1 is small.
-        Box::pin(h2::conn::serve(thread, socket, ends, input.take())).await;
-        linger(thread, socket, Input::default()).await;
+        let end = Box::pin(h2::conn::serve(thread, socket, &ends, input.take())).await;
+        if end == End::Broken {
+            linger(thread, socket, input).await;
+        }
     } else {
-        h1::conn::serve(thread, socket, ends, input).await;
+        h1::conn::serve(thread, socket, &ends, input).await;
+    }
+}
+
+/// Who the client is, by the header that a proxy sends first, where it is to.
+async fn announced(
+    thread: &Thread,
+    socket: &Socket,
+    ends: &mut Ends,
+) -> Result<Guest, HeaderError> {
+    if !thread.shared.proxy_protocol {
+        return Ok(Guest::default());
+    }
+    // Boxed, so that a connection without one is small.
+    Box::pin(proxy_header::take(thread, socket, ends)).await
+}
+
+fn complain(thread: &Thread, ends: &Ends, error: HeaderError) {
+    if let Some(count) = thread.shared.headless.add() {
+        let peer = ends.peer_ip();
+        tracing::warn!(
+            ?peer,
+            "{count} connections closed at once, the last because {error}"
+        );
     }
 }
 

@@ -31,7 +31,7 @@ pub(crate) fn extent(response: &Response, is_head: bool) -> Extent {
             (None, None) if is_head => Extent::None,
             (None, None) => Extent::Open,
         },
-        Body::Bodiless => Extent::None,
+        Body::Bodiless | Body::Tunnel(_) => Extent::None,
         _ if is_bodiless(response.status) => Extent::None,
         Body::Empty => Extent::Length(0),
         Body::Bytes(bytes) => Extent::Length(bytes.len() as u64),

@@ -29,6 +29,8 @@ pub struct Options {
     pub trusted: TrustedProxies,
     /// Whether HTTP/2 is spoken without TLS, too, with clients that begin with it.
     pub h2c: bool,
+    /// Whether every connection begins with a header of the PROXY protocol, of a trusted proxy.
+    pub proxy_protocol: bool,
     pub log: Option<AccessLog>,
     /// What bodies may take while they wait; the apps' answers count there, too.
     pub buffers: Arc<Buffers>,
@@ -41,6 +43,9 @@ pub(crate) struct Shared {
     pub(crate) limits: Limits,
     pub(crate) trusted: TrustedProxies,
     pub(crate) h2c: bool,
+    pub(crate) proxy_protocol: bool,
+    /// Connections without a good PROXY header, told once a second.
+    pub(crate) headless: Tally,
     pub(crate) log: Option<AccessLog>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) addresses: Addresses,
@@ -51,6 +56,8 @@ pub(crate) struct Shared {
     pub(crate) loads: Vec<Load>,
     /// Answers from now on end their connections.
     pub(crate) draining: AtomicBool,
+    /// Who we are in `Via`: nobody else is called so, which shows loops.
+    pub(crate) via: String,
     commands: Vec<mpsc::UnboundedSender<Command>>,
 }
 
@@ -113,6 +120,8 @@ impl Front {
             limits: options.limits,
             trusted: options.trusted,
             h2c: options.h2c,
+            proxy_protocol: options.proxy_protocol,
+            headless: Tally::default(),
             log: options.log,
             addresses: Addresses::new(options.limits.connections_per_address),
             buffers: options.buffers,
@@ -120,6 +129,7 @@ impl Front {
             calmed: Tally::default(),
             loads: (0..count).map(|_| Load::default()).collect(),
             draining: AtomicBool::new(false),
+            via: pseudonym(),
             commands,
         });
         let mut front = Self {
@@ -180,6 +190,12 @@ impl Front {
 
     /// Lets requests that come from now on find other sites. Those under way keep what they have.
     pub fn swap(&self, table: Arc<Table>) {
+        if table.proxies().next().is_some()
+            && let Some(first) = self.shared.commands.first()
+        {
+            // A thread that is gone has nothing to look after.
+            let _ = first.send(Command::Tend(Arc::clone(&table)));
+        }
         self.shared.table.store(table);
     }
 
@@ -259,6 +275,12 @@ impl Front {
             let _ = commands.send(command());
         }
     }
+}
+
+/// `hotclub-` and 64 random bits.
+fn pseudonym() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("hotclub-{:016x}", RandomState::new().hash_one(0))
 }
 
 impl Drop for Front {

@@ -102,6 +102,8 @@ pub(crate) struct Request {
     /// The client's port, when it is known.
     pub(crate) client_port: Option<u16>,
     pub(crate) fields: Fields,
+    /// The protocol a GET over HTTP/1.1 asks to switch to; mostly empty.
+    pub(crate) upgrade: Vec<u8>,
     pub(crate) id: RequestId,
 }
 
@@ -119,6 +121,7 @@ impl Request {
         self.client = None;
         self.client_port = None;
         self.fields.clear();
+        self.upgrade.clear();
         self.id = RequestId::default();
     }
 

@@ -14,7 +14,7 @@ use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
-use rustix::net::{SendFlags, Shutdown};
+use rustix::net::{RecvFlags, SendFlags, Shutdown};
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::io::{Interest, ReadBuf};
 use tokio::sync::Notify;
@@ -171,6 +171,45 @@ impl Socket {
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
+    }
+
+    /// Looks at what has come without taking it, and waits until that is more than `seen` bytes.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when no more comes.
+    pub(crate) async fn peek(&self, buffer: &mut [u8], seen: usize) -> io::Result<usize> {
+        loop {
+            let mut guard = self.fd.readable().await?;
+            match rustix::net::recv(self.fd.get_ref(), &mut *buffer, RecvFlags::PEEK) {
+                Ok((count, _)) if count > seen => return Ok(count),
+                Ok(_) if guard.ready().is_read_closed() => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Ok(_) | Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+    }
+
+    /// Takes so many bytes off what has come or is to come, and forgets them.
+    ///
+    /// # Errors
+    /// `UnexpectedEof` when no more comes.
+    pub(crate) async fn skip(&self, mut count: usize) -> io::Result<()> {
+        let mut buffer = [0; 256];
+        while count > 0 {
+            let mut guard = self.fd.readable().await?;
+            let part = &mut buffer[..count.min(256)];
+            match rustix::io::read(self.fd.get_ref(), part) {
+                Ok(0) => return Err(io::ErrorKind::UnexpectedEof.into()),
+                Ok(taken) => count -= taken,
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        Ok(())
     }
 
     /// Waits until the connection is asked to end. For those that cannot see it by themselves.

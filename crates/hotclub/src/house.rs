@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hotclub_app::{AppFailure, Generation, Lane, Spec, StartError, View};
 use hotclub_front::{Front, Table};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::console::{Console, Event, Failure};
@@ -38,6 +39,18 @@ pub(crate) struct Plan {
     pub(crate) traceback: Option<PathBuf>,
 }
 
+impl Plan {
+    async fn start(&self, front: &Front, console: &Console) -> Result<Generation, Failure> {
+        let beginning = Beginning {
+            spec: &self.spec,
+            probe: self.probe.as_ref(),
+            traceback: self.traceback.as_deref(),
+            runtimes: front.runtimes(),
+        };
+        tuning::start(beginning, console).await
+    }
+}
+
 /// Front and generation while they serve.
 pub(crate) struct House {
     plan: Plan,
@@ -64,7 +77,7 @@ impl House {
         systemd: &Systemd,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let generation = tuning::start(&plan, &front, console).await?;
+        let generation = plan.start(&front, console).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
         let leaving = tokio::task::JoinSet::new();
@@ -163,7 +176,7 @@ impl House {
     async fn reload(&mut self, console: &Console) {
         let began = Instant::now();
         self.systemd.reloading();
-        let started = tuning::start(&self.plan, &self.front, console).await;
+        let started = self.plan.start(&self.front, console).await;
         let made = match started {
             Ok(generation) => {
                 (self.plan.table)(generation.lanes()).map(|table| (generation, table))
@@ -320,6 +333,15 @@ async fn changed(watch: &mut Option<Watch>) {
     }
 }
 
+/// What a generation is started with.
+#[derive(Clone, Copy)]
+pub(crate) struct Beginning<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) probe: Option<&'a Probe>,
+    pub(crate) traceback: Option<&'a Path>,
+    pub(crate) runtimes: &'a [Handle],
+}
+
 /// Why a generation did not come to serve.
 pub(crate) struct NotStarted {
     pub(crate) failure: Failure,
@@ -327,17 +349,19 @@ pub(crate) struct NotStarted {
     pub(crate) tuned: bool,
 }
 
-/// Starts a generation of `spec`, which is the plan's but for what is tuned, and probes it.
-pub(crate) async fn start_generation(
-    plan: &Plan,
-    spec: &Spec,
-    front: &Front,
-) -> Result<Generation, NotStarted> {
-    let generation = Generation::start(spec.clone(), front.runtimes())
+/// Starts a generation and asks it one request.
+pub(crate) async fn start_generation(beginning: Beginning<'_>) -> Result<Generation, NotStarted> {
+    let Beginning {
+        spec,
+        probe,
+        traceback,
+        runtimes,
+    } = beginning;
+    let generation = Generation::start(spec.clone(), runtimes)
         .await
         .map_err(|error| NotStarted {
             tuned: tuning::may_have_failed(&error, spec),
-            failure: start_failure(&error, spec, plan.traceback.as_deref()),
+            failure: start_failure(&error, spec, traceback),
         })?;
     let threads = &generation.loaded().threads;
     if !threads.is_empty() {
@@ -348,7 +372,7 @@ pub(crate) async fn start_generation(
         );
     }
     let lanes = generation.lanes();
-    if let (Some(probe), Some(lane)) = (&plan.probe, lanes.first())
+    if let (Some(probe), Some(lane)) = (probe, lanes.first())
         && let Err(error) = probe.ask(lane).await
     {
         let tuned = tuning::is_tuned(&generation.loaded().tuned, spec);

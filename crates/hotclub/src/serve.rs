@@ -272,6 +272,11 @@ fn front_options(
         .filter(|word| !word.is_empty());
     let trusted = TrustedProxies::parse(words)
         .map_err(|error| Failure::new(format!("--forwarded-allow-ips: {error}")))?;
+    if args.proxy_protocol && trusted == TrustedProxies::default() {
+        return Err(Failure::new("--proxy-protocol: no proxy is trusted").hint(
+            "name it with --forwarded-allow-ips, for example --forwarded-allow-ips 10.0.0.5",
+        ));
+    }
     let format = if args.access_log_json {
         Format::Json
     } else {
@@ -289,6 +294,7 @@ fn front_options(
         limits: Limits::from(limits),
         trusted,
         h2c: args.h2c,
+        proxy_protocol: args.proxy_protocol,
         log,
         buffers,
     })

@@ -3,30 +3,29 @@
 //! What is tuned is decided in the process that loads the app (`python/hotclub_worker/tuning.py`).
 
 use hotclub_app::{Finding, Generation, Loaded, Spec, StartError, Tune};
-use hotclub_front::Front;
 
 use crate::console::{Console, Failure};
-use crate::house::{NotStarted, Plan, start_generation};
+use crate::house::{Beginning, start_generation};
 
 /// Starts a generation; when it fails and something was tuned, once more as the settings stand.
 pub(crate) async fn start(
-    plan: &Plan,
-    front: &Front,
+    beginning: Beginning<'_>,
     console: &Console,
 ) -> Result<Generation, Failure> {
-    let failure = match start_generation(plan, &plan.spec, front).await {
+    let failure = match start_generation(beginning).await {
         Ok(generation) => return Ok(generation),
-        Err(NotStarted {
-            failure,
-            tuned: false,
-        }) => return Err(failure),
+        Err(not_started) if !not_started.tuned => return Err(not_started.failure),
         Err(not_started) => not_started.failure,
     };
     let untuned = Spec {
         tune: Tune::OFF,
-        ..plan.spec.clone()
+        ..beginning.spec.clone()
     };
-    let generation = start_generation(plan, &untuned, front)
+    let again = Beginning {
+        spec: &untuned,
+        ..beginning
+    };
+    let generation = start_generation(again)
         .await
         .map_err(|not_started| not_started.failure)?;
     let message = format!(

@@ -81,13 +81,13 @@ impl Frame {
 
 /// Fields as a header block of literals, none of them remembered.
 #[must_use]
-pub fn block(fields: &[(&str, &str)]) -> Vec<u8> {
+pub fn block<T: AsRef<[u8]>>(fields: &[(T, T)]) -> Vec<u8> {
     let mut block = Vec::new();
     for (name, value) in fields {
         block.push(0);
-        for text in [name, value] {
+        for text in [name.as_ref(), value.as_ref()] {
             push_length(&mut block, text.len());
-            block.extend(text.as_bytes());
+            block.extend(text);
         }
     }
     block
@@ -172,6 +172,19 @@ impl Frames {
     /// # Errors
     /// As the system gives them.
     pub fn connect(address: &str, settings: &[(u16, u32)]) -> io::Result<Self> {
+        Self::begin(address, b"", settings)
+    }
+
+    /// Connects, and sends something else before the preface.
+    ///
+    /// # Panics
+    /// When there is no connection.
+    #[must_use]
+    pub fn connect_behind(address: &str, before: &[u8]) -> Self {
+        Self::begin(address, before, &[]).expect("a connection")
+    }
+
+    fn begin(address: &str, before: &[u8], settings: &[(u16, u32)]) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
@@ -190,7 +203,7 @@ impl Frames {
             payload.extend(value.to_be_bytes());
         }
         let first = Frame::new(kind::SETTINGS, 0, 0, payload).encode();
-        frames.send_bytes(&[PREFACE, &first].concat())?;
+        frames.send_bytes(&[before, PREFACE, &first].concat())?;
         Ok(frames)
     }
 
@@ -250,6 +263,23 @@ impl Frames {
     /// As the system gives them.
     pub fn reset(&mut self, stream: u32, code: u32) -> io::Result<()> {
         self.send(&Frame::new(kind::RST_STREAM, 0, stream, code.to_be_bytes()))
+    }
+
+    /// Sends a ping and waits for its echo: what was sent before has been read then.
+    ///
+    /// # Errors
+    /// When none comes.
+    pub fn echo(&mut self) -> io::Result<()> {
+        self.send(&Frame::new(kind::PING, 0, 0, [7; 8]))?;
+        loop {
+            let frame = self.read()?.ok_or(ErrorKind::UnexpectedEof)?;
+            self.acknowledge(&frame);
+            match frame.kind {
+                kind::PING if frame.flags & END != 0 => return Ok(()),
+                kind::HEADERS => drop(self.decode(&frame)?),
+                _ => {}
+            }
+        }
     }
 
     /// The next fields on this stream.

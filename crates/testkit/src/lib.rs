@@ -12,6 +12,7 @@
 )]
 
 mod browser;
+pub mod conformance;
 mod frames;
 mod gate;
 mod launch;

@@ -2,10 +2,12 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
 use crate::conn;
 use crate::exchange::{Client, Exchange, Outcome};
-use crate::h1::body::Reader;
-use crate::h1::head::{self, Message};
+use crate::h1::body::{Arrival, Reader};
+use crate::h1::head::{self, Framing, Message};
 use crate::h1::input::Input;
 use crate::h1::write::{End, Terms, Writer};
 use crate::handle::Handled;
@@ -121,6 +123,7 @@ impl<'a> Connection<'a> {
                 plenty: false,
             },
             message: &message,
+            arrival: None,
         };
         let Outcome::Answer(handled, whole) = exchange.answer(found, &mut visitor).await else {
             exchange.log_left(site);
@@ -222,11 +225,31 @@ impl<'a> Connection<'a> {
 struct Visitor<'a> {
     reader: Reader<'a>,
     message: &'a Message,
+    /// Made when a body is wanted in parts.
+    arrival: Option<Arrival>,
 }
 
 impl Client for Visitor<'_> {
     async fn receive(&mut self) -> Result<RequestBody, BodyError> {
         self.reader.receive(self.message).await
+    }
+
+    fn announced(&self) -> Option<Option<u64>> {
+        match self.message.framing {
+            Framing::None => None,
+            Framing::Length(length) => Some(Some(length)),
+            Framing::Chunked => Some(None),
+        }
+    }
+
+    async fn next_part(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let begin = || Arrival::new(self.message, self.reader.thread);
+        let arrival = self.arrival.get_or_insert_with(begin);
+        self.reader.part(arrival).await
+    }
+
+    fn has_ended(&self) -> bool {
+        self.arrival.as_ref().is_some_and(Arrival::has_ended)
     }
 
     async fn discard(&mut self) -> bool {

@@ -87,6 +87,9 @@ impl<'a> Writer<'a> {
     pub(crate) async fn send(mut self, response: Response, terms: Terms) -> Sent {
         let transfer = transfer(&response, terms);
         let keep_alive = terms.keep_alive && transfer != Transfer::UntilClose;
+        if let Body::Tunnel(_) = response.body {
+            return self.tunnel(response, terms).await;
+        }
         self.head(&response, transfer, terms, keep_alive);
         let outcome = if terms.is_head || is_bodiless(response.status) {
             self.flush().await.map(|()| true)
@@ -108,6 +111,20 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The connection is another protocol's from here on.
+    async fn tunnel(mut self, response: Response, terms: Terms) -> Sent {
+        self.head(&response, Transfer::None, terms, true);
+        let flushed = self.flush().await;
+        self.thread.give_buffer(std::mem::take(&mut self.out));
+        let (Ok(()), Body::Tunnel(tunnel)) = (flushed, response.body) else {
+            let end = End::Lost;
+            return Sent { bytes: 0, end };
+        };
+        let bytes = tunnel.run(self.thread, self.socket, self.input).await;
+        let end = End::Lost;
+        Sent { bytes, end }
+    }
+
     fn head(&mut self, response: &Response, transfer: Transfer, terms: Terms, keep_alive: bool) {
         let (date, _) = self.thread.clock.now();
         write_head(
@@ -123,7 +140,7 @@ impl<'a> Writer<'a> {
     /// `false`: the answer broke off.
     async fn body(&mut self, body: Body, transfer: Transfer) -> io::Result<bool> {
         match body {
-            Body::Empty | Body::Bodiless => self.flush().await?,
+            Body::Empty | Body::Bodiless | Body::Tunnel(_) => self.flush().await?,
             Body::Bytes(bytes) => {
                 self.slice(&bytes).await?;
                 self.flush().await?;

@@ -17,7 +17,42 @@ pub(crate) struct Reader<'a> {
     pub(crate) stream: RecvStream,
 }
 
+/// How far a body has come that is handed on in parts.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    pace: Pace,
+    received: u64,
+}
+
+impl Arrival {
+    pub(crate) fn new(thread: &Thread) -> Self {
+        Self {
+            pace: Pace::new(thread.limits()),
+            received: 0,
+        }
+    }
+}
+
 impl Reader<'_> {
+    /// Some more of the body; `None` behind its end.
+    ///
+    /// # Errors
+    /// See [`BodyError`].
+    pub(crate) async fn part(&mut self, arrival: &mut Arrival) -> Result<Option<Bytes>, BodyError> {
+        let limit = self.thread.limits().body_bytes;
+        let part = self.next(&mut arrival.pace).await?;
+        arrival.received += part.as_ref().map_or(0, |part| part.len() as u64);
+        match arrival.received > limit {
+            true => Err(BodyError::TooLarge { limit }),
+            false => Ok(part),
+        }
+    }
+
+    /// Whether nothing more comes.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.stream.is_end_stream()
+    }
+
     /// Whether there is a body, or one was announced.
     pub(crate) fn has_body(&self, message: &Message) -> bool {
         message.length.is_some() || !self.stream.is_end_stream()

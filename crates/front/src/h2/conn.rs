@@ -21,12 +21,26 @@ use crate::thread::{LAST_CHANCE, Thread};
 /// What each field counts beside its bytes (RFC 9113, 6.5.2).
 const FIELD_COST: usize = 32;
 
+/// How a connection ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum End {
+    /// Either side had no more to say.
+    Agreed,
+    /// The client broke the rules and was told so; it may be sending still.
+    Broken,
+}
+
 /// Serves a connection to its end. `before` was read already and belongs to it.
-pub(crate) async fn serve(thread: &Rc<Thread>, socket: &Rc<Socket>, ends: &Ends, before: Vec<u8>) {
+pub(crate) async fn serve(
+    thread: &Rc<Thread>,
+    socket: &Rc<Socket>,
+    ends: &Ends,
+    before: Vec<u8>,
+) -> End {
     let wire = Wire::new(socket, before, thread.limits());
     let gauge = wire.gauge();
     let Ok(connection) = builder(thread.limits()).handshake(wire).await else {
-        return;
+        return End::Broken;
     };
     socket.set_deadline(None);
     socket.enter(Phase::Shared);
@@ -41,7 +55,7 @@ pub(crate) async fn serve(thread: &Rc<Thread>, socket: &Rc<Socket>, ends: &Ends,
         socket,
         leaving: false,
     };
-    connection.run().await;
+    connection.run().await
 }
 
 fn builder(limits: &Limits) -> Builder {
@@ -74,7 +88,7 @@ struct Connection<'a> {
 type Incoming = (http::Request<RecvStream>, SendResponse<Bytes>);
 
 impl Connection<'_> {
-    async fn run(mut self) {
+    async fn run(mut self) -> End {
         let thread = Rc::clone(&self.shared.thread);
         let mut idle_until = Instant::now() + thread.limits().head_time;
         loop {
@@ -86,8 +100,9 @@ impl Connection<'_> {
             let is_idle = self.streams.is_empty();
             tokio::select! {
                 incoming = next(&mut self.connection, &self.shared) => match incoming {
-                    Ok(Some(incoming)) => self.begin(incoming),
-                    Ok(None) => return,
+                    Ok(Some(Ok(incoming))) => self.begin(incoming),
+                    Ok(Some(Err(_))) => return End::Broken,
+                    Ok(None) => return End::Agreed,
                     Err(excess) => return self.calm(excess).await,
                 },
                 _ = self.streams.join_next(), if !is_idle => {
@@ -96,7 +111,7 @@ impl Connection<'_> {
                 () = self.socket.dismissed() => {}
                 () = tokio::time::sleep_until(idle_until.into()), if is_idle => {
                     if self.leaving {
-                        return;
+                        return End::Agreed;
                     }
                     self.leave();
                     idle_until = Instant::now() + LAST_CHANCE;
@@ -127,7 +142,7 @@ impl Connection<'_> {
     }
 
     /// Ends the connection of a client that keeps us busy with nothing, and tells it why.
-    async fn calm(mut self, excess: Excess) {
+    async fn calm(mut self, excess: Excess) -> End {
         if let Some(count) = self.shared.thread.shared.calmed.add() {
             let peer = self.shared.ends.peer_ip();
             tracing::warn!(?peer, "{count} HTTP/2 connections ended: {excess}");
@@ -137,21 +152,21 @@ impl Connection<'_> {
         let told = std::future::poll_fn(|context| self.connection.poll_closed(context));
         // Whoever does not read it is not told.
         let _ = tokio::time::timeout(LAST_CHANCE, told).await;
+        End::Broken
     }
 }
 
-/// The next stream; `None` at the end. All that is read and written happens here.
+/// The next stream; `None` at the end, an error when that was told to the client already. All that is read and written happens here.
 async fn next(
     connection: &mut server::Connection<Wire, Bytes>,
     shared: &Shared,
-) -> Result<Option<Incoming>, Excess> {
+) -> Result<Option<Result<Incoming, ::h2::Error>>, Excess> {
     std::future::poll_fn(|context| {
         let accepted = connection.poll_accept(context);
         if let Some(excess) = shared.gauge.excess() {
             return Poll::Ready(Err(excess));
         }
-        // An error was told to the client already.
-        accepted.map(|accepted| Ok(accepted.and_then(Result::ok)))
+        accepted.map(Ok)
     })
     .await
 }

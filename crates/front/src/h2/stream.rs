@@ -8,13 +8,14 @@ use ::h2::server::SendResponse;
 use bytes::Bytes;
 
 use crate::exchange::{Client, Exchange, Outcome};
-use crate::h2::body::Reader;
+use crate::h2::body::{Arrival, Reader};
 use crate::h2::request::{self, Message};
 use crate::h2::wire::Gauge;
 use crate::h2::write::Writer;
 use crate::handle::Handled;
 use crate::policy;
 use crate::request::{Ends, Request, RequestBody};
+use crate::respond::Trouble;
 use crate::spool::BodyError;
 use crate::thread::Thread;
 
@@ -70,9 +71,10 @@ impl Shared {
             reader: Reader { thread, stream },
             respond,
             message: Message::default(),
+            arrival: None,
         };
         let handled = match read {
-            Err(error) => exchange.own(&error.into()).into(),
+            Err(error) => Trouble::from(error).response(&request.id).into(),
             Ok(message) => {
                 visitor.message = message;
                 match exchange.answer(found, &mut visitor).await {
@@ -98,17 +100,44 @@ struct Visitor<'a> {
     reader: Reader<'a>,
     respond: SendResponse<Bytes>,
     message: Message,
+    /// Of a body that is wanted in parts.
+    arrival: Option<Arrival>,
 }
 
-impl Client for Visitor<'_> {
-    async fn receive(&mut self) -> Result<RequestBody, BodyError> {
+impl Visitor<'_> {
+    /// Tells a client that waits for it to go on.
+    fn invite(&mut self) {
         if self.message.expects && self.reader.is_awaited() {
             let mut go_on = http::Response::new(());
             *go_on.status_mut() = http::StatusCode::CONTINUE;
             // Fails when the client is gone, which reading will show.
             let _ = self.respond.send_informational(go_on);
         }
+    }
+}
+
+impl Client for Visitor<'_> {
+    async fn receive(&mut self) -> Result<RequestBody, BodyError> {
+        self.invite();
         self.reader.receive(&self.message).await
+    }
+
+    fn announced(&self) -> Option<Option<u64>> {
+        let message = &self.message;
+        self.reader.has_body(message).then_some(message.length)
+    }
+
+    async fn next_part(&mut self) -> Result<Option<Bytes>, BodyError> {
+        if self.arrival.is_none() {
+            self.invite();
+        }
+        let thread = self.reader.thread;
+        let arrival = self.arrival.get_or_insert_with(|| Arrival::new(thread));
+        self.reader.part(arrival).await
+    }
+
+    fn has_ended(&self) -> bool {
+        self.reader.has_ended()
     }
 
     async fn discard(&mut self) -> bool {

@@ -109,7 +109,8 @@ struct Sink<'a> {
 impl Sink<'_> {
     async fn body(&mut self, body: Body) -> io::Result<End> {
         match body {
-            Body::Empty | Body::Bodiless => {}
+            // Nobody is offered a tunnel here: only a request of HTTP/1.1 can ask for one.
+            Body::Empty | Body::Bodiless | Body::Tunnel(_) => {}
             Body::Bytes(bytes) => self.slice(bytes).await?,
             Body::File { file, offset, len } => self.file(file.as_fd(), offset, len).await?,
             Body::Parts(pieces) => {

@@ -87,6 +87,10 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) forwarded_allow_ips: Vec<String>,
 
+    /// Every connection begins with a PROXY header (version 1 or 2) of a proxy in --forwarded-allow-ips
+    #[arg(long)]
+    pub(crate) proxy_protocol: bool,
+
     /// Speak HTTP/2 without TLS, too, with clients that begin with it (h2c with prior knowledge)
     #[arg(long)]
     pub(crate) h2c: bool,

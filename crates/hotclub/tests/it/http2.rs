@@ -1,5 +1,7 @@
 //! HTTP/2 without TLS, with clients that begin with it: `serve --h2c`, `[server] h2c`.
 
+mod abuse;
+mod nghttp;
 mod requests;
 
 use hotclub_testkit::{Frames, Launch, Program, Project};
@@ -33,4 +35,8 @@ fn h2c(source: &str, workers: u32) -> (Project, Launch) {
 fn connect(program: &Program) -> Frames {
     let address = program.address().trim_start_matches("http://");
     Frames::connect(address, &[]).unwrap()
+}
+
+fn asking_post() -> [(&'static str, &'static str); 4] {
+    hotclub_testkit::asking("POST", "a", "/")
 }
