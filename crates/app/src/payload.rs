@@ -50,6 +50,14 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../python/hotclub_worker/load.py"),
     ),
     (
+        "measure.py",
+        include_str!("../../../python/hotclub_worker/measure.py"),
+    ),
+    (
+        "meter.py",
+        include_str!("../../../python/hotclub_worker/meter.py"),
+    ),
+    (
         "report.py",
         include_str!("../../../python/hotclub_worker/report.py"),
     ),

@@ -5,6 +5,7 @@ mod host;
 mod inspect;
 mod manage;
 mod serve;
+mod tune;
 mod up;
 mod upgrade;
 
@@ -13,6 +14,7 @@ pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use manage::ManageArgs;
 pub(crate) use serve::ServeArgs;
+pub(crate) use tune::TuneArgs;
 pub(crate) use up::UpArgs;
 pub(crate) use upgrade::UpgradeArgs;
 
@@ -41,6 +43,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check a site's or a server's configuration and settings, with hints
     Check(CheckArgs),
+    /// Measure a project's pages with each tuning off and on, and name what costs most
+    Tune(TuneArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
@@ -54,6 +58,7 @@ impl Cli {
             Command::Up(args) => args.json,
             Command::Host(args) => args.json,
             Command::Inspect(args) => args.json,
+            Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
             Command::Check(_) | Command::Serve(_) | Command::Manage(_) => false,
         }

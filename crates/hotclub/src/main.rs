@@ -12,6 +12,7 @@ mod interpreter;
 mod limits;
 mod listeners;
 mod manage;
+mod measure;
 mod namespace;
 mod pid_file;
 mod probe;
@@ -22,6 +23,7 @@ mod site_file;
 mod sys;
 mod system_packages;
 mod systemd;
+mod tune;
 mod tuning;
 mod up;
 mod upgrade;
@@ -92,6 +94,7 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         Command::Host(args) => host::run(&args, console, &origin.systemd).await,
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => check::run(&args, console).await,
+        Command::Tune(args) => tune::run(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,
         Command::Upgrade(args) => upgrade::ask(&args, console).await,
     }

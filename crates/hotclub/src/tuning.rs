@@ -39,6 +39,24 @@ pub(crate) async fn start(
     Ok(generation)
 }
 
+/// One finding in words, with what would make it permanent.
+pub(crate) fn explained(finding: &Finding) -> String {
+    let Finding {
+        tuning,
+        at,
+        done,
+        what,
+        code,
+    } = finding;
+    match (done, code) {
+        (true, Some(code)) => {
+            format!("tuned: {at}: {what}; to have it without Hotclub, write {code} there")
+        }
+        (true, None) => format!("tuned: {at}: {what}"),
+        (false, _) => format!("not tuned ({tuning}): {at}: {what}"),
+    }
+}
+
 /// Whether the settings that failed to load were tuned ones.
 pub(crate) fn may_have_failed(error: &StartError, spec: &Spec) -> bool {
     match error {

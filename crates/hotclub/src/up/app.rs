@@ -100,7 +100,7 @@ pub(crate) fn spec(
 }
 
 /// The environment of every command of the app: ours, with the site's on top.
-fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
+pub(crate) fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
     let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let app = project.app()?;
     variables.insert(
