@@ -42,6 +42,10 @@ pub const RELOAD: bool = false;
 /// A request that no worker has begun may always run again; one that began only when its method is safe.
 pub const RETRY: bool = true;
 
+/// Settings that forget CONN_MAX_AGE or the cached template loader cost more than any server can win back; what
+/// is tuned is only what is known to be safe, and said at each start.
+pub const TUNE: bool = true;
+
 /// A database in a container that recovers after a crash needs tens of seconds; a minute is the patience
 /// of whoever watches the start.
 pub const DATABASE_WAIT: Duration = Duration::from_secs(60);

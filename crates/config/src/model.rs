@@ -122,6 +122,17 @@ pub struct App {
     pub max_lifetime: Option<Duration>,
     pub reload: bool,
     pub retry: bool,
+    pub tune: Tune,
+}
+
+/// `[app.tune]`: which of Django's settings are improved on where they say nothing. `tune = false`
+/// turns all of it off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tune {
+    /// Keep database connections between requests.
+    pub persistent_connections: bool,
+    /// Parse each template once a process.
+    pub cached_templates: bool,
 }
 
 /// `[app] python`: a version to look for, or the interpreter itself.
@@ -356,6 +367,16 @@ impl Default for App {
             max_lifetime: defaults::MAX_LIFETIME,
             reload: defaults::RELOAD,
             retry: defaults::RETRY,
+            tune: Tune::default(),
+        }
+    }
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Tune {
+            persistent_connections: defaults::TUNE,
+            cached_templates: defaults::TUNE,
         }
     }
 }

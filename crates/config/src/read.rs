@@ -21,6 +21,7 @@ mod https;
 mod proxy;
 mod reader;
 mod top;
+mod tune;
 mod web;
 
 use reader::Reader;

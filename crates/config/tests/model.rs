@@ -34,6 +34,9 @@ max_lifetime = "1h"
 reload       = true
 retry        = false
 
+[app.tune]
+cached_templates = false
+
 [env]
 files = []
 set   = { DJANGO_LOG_LEVEL = "INFO" }
@@ -106,6 +109,13 @@ fn every_key_of_the_design_reaches_the_model() {
         (site.app.preload, site.app.reload, site.app.retry),
         (false, true, false)
     );
+    assert_eq!(
+        (
+            site.app.tune.persistent_connections,
+            site.app.tune.cached_templates
+        ),
+        (true, false)
+    );
     assert_eq!(site.app.timeout, None);
     assert_eq!(site.app.graceful_timeout, Duration::from_secs(60));
     assert_eq!(site.app.queue_timeout, Duration::from_millis(500));
@@ -166,6 +176,14 @@ fn every_key_of_the_design_reaches_the_model() {
     );
     assert_eq!(site.server.trusted_proxies[1].to_string(), "10.0.0.0/8");
     assert!(site.warnings.is_empty());
+}
+
+#[test]
+fn one_word_turns_all_tuning_off() {
+    let site = parse("[app]\ntune = false\n", Path::new("hotclub.toml")).unwrap();
+    let tune = site.app.tune;
+    assert!(!tune.persistent_connections && !tune.cached_templates);
+    assert!(site.sets("app.tune"));
 }
 
 #[test]

@@ -8,6 +8,7 @@ mod maintenance;
 mod manage;
 mod passwd;
 mod serve;
+mod tune;
 mod up;
 mod upgrade;
 
@@ -19,6 +20,7 @@ pub(crate) use maintenance::{MaintenanceArgs, Wanted as MaintenanceWanted};
 pub(crate) use manage::ManageArgs;
 pub(crate) use passwd::PasswdArgs;
 pub(crate) use serve::ServeArgs;
+pub(crate) use tune::TuneArgs;
 pub(crate) use up::UpArgs;
 pub(crate) use upgrade::UpgradeArgs;
 
@@ -47,6 +49,8 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check a site's or a server's configuration and settings, with hints
     Check(CheckArgs),
+    /// Measure a project's pages with each tuning off and on, and name what costs most
+    Tune(TuneArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
     /// Close a site for a while, and open it again
@@ -68,6 +72,7 @@ impl Cli {
             Command::Db(_) => false,
             Command::Host(args) => args.json,
             Command::Inspect(args) => args.json,
+            Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
             Command::Check(_)
             | Command::Maintenance(_)

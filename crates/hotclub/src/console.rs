@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use hotclub_app::Finding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,11 @@ pub(crate) enum Event<'a> {
         detail: Option<&'a str>,
         hint: Option<&'a str>,
         log: Option<&'a PathBuf>,
+    },
+    /// What Django was told where its settings say nothing, and what was left alone.
+    Tuned {
+        done: &'a [&'a Finding],
+        left: &'a [&'a Finding],
     },
     Serving(&'a Serving),
     /// Several sites, or one without an app.
@@ -239,6 +245,18 @@ impl Console {
             log: log.as_ref(),
         };
         self.say(&event, || failure.rendered());
+    }
+
+    /// What a start's tuning came to, in the shape of a step.
+    pub(crate) fn tuned(&self, done: &[&Finding], left: &[&Finding], detail: &str) {
+        let (mark, style) = if done.is_empty() {
+            ("·", QUIET)
+        } else {
+            ("✓", GOOD)
+        };
+        self.say(&Event::Tuned { done, left }, || {
+            format!("{style}{mark}{style:#} {:<12} {detail}", "tuning")
+        });
     }
 
     pub(crate) fn serving(&self, serving: &Serving) {

@@ -18,6 +18,7 @@ use crate::metrics::{self, Exposed, Reloads};
 use crate::probe::Probe;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
+use crate::tuning;
 use crate::upgrade::{Asker, Upgrade};
 use crate::watch::Watch;
 use crate::watchdog;
@@ -42,9 +43,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    async fn start(&self, front: &Front) -> Result<Generation, Failure> {
-        let traceback = self.traceback.as_deref();
-        start_generation(&self.spec, self.probe.as_ref(), traceback, front.runtimes()).await
+    async fn start(&self, front: &Front, console: &Console) -> Result<Generation, Failure> {
+        let beginning = Beginning {
+            spec: &self.spec,
+            probe: self.probe.as_ref(),
+            traceback: self.traceback.as_deref(),
+            runtimes: front.runtimes(),
+        };
+        tuning::start(beginning, console).await
     }
 }
 
@@ -74,8 +80,9 @@ impl House {
         plan: Plan,
         front: Front,
         systemd: &Systemd,
+        console: &Console,
     ) -> Result<Self, Failure> {
-        let generation = plan.start(&front).await?;
+        let generation = plan.start(&front, console).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
         let leaving = tokio::task::JoinSet::new();
@@ -194,7 +201,7 @@ impl House {
     async fn reload(&mut self, console: &Console) {
         let began = Instant::now();
         self.systemd.reloading();
-        let started = self.plan.start(&self.front).await;
+        let started = self.plan.start(&self.front, console).await;
         let made = match started {
             Ok(generation) => {
                 (self.plan.table)(generation.lanes()).map(|table| (generation, table))
@@ -214,6 +221,9 @@ impl House {
         };
         self.front.swap(Arc::new(table));
         let old = std::mem::replace(&mut self.generation, generation);
+        if old.loaded().tuned != self.generation.loaded().tuned {
+            tuning::report(self.generation.loaded(), console);
+        }
         self.view.send_replace(self.generation.view());
         self.systemd.ready(&self.status);
         let grace = self.plan.graceful_timeout;
@@ -351,16 +361,36 @@ async fn changed(watch: &mut Option<Watch>) {
     }
 }
 
+/// What a generation is started with.
+#[derive(Clone, Copy)]
+pub(crate) struct Beginning<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) probe: Option<&'a Probe>,
+    pub(crate) traceback: Option<&'a Path>,
+    pub(crate) runtimes: &'a [Handle],
+}
+
+/// Why a generation did not come to serve.
+pub(crate) struct NotStarted {
+    pub(crate) failure: Failure,
+    /// Whether settings had been tuned, which may be why.
+    pub(crate) tuned: bool,
+}
+
 /// Starts a generation and asks it one request.
-pub(crate) async fn start_generation(
-    spec: &Spec,
-    probe: Option<&Probe>,
-    traceback: Option<&Path>,
-    runtimes: &[Handle],
-) -> Result<Generation, Failure> {
+pub(crate) async fn start_generation(beginning: Beginning<'_>) -> Result<Generation, NotStarted> {
+    let Beginning {
+        spec,
+        probe,
+        traceback,
+        runtimes,
+    } = beginning;
     let generation = Generation::start(spec.clone(), runtimes)
         .await
-        .map_err(|error| start_failure(&error, spec, traceback))?;
+        .map_err(|error| NotStarted {
+            tuned: tuning::may_have_failed(&error, spec),
+            failure: start_failure(&error, spec, traceback),
+        })?;
     let threads = &generation.loaded().threads;
     if !threads.is_empty() {
         tracing::warn!(
@@ -373,9 +403,11 @@ pub(crate) async fn start_generation(
     if let (Some(probe), Some(lane)) = (probe, lanes.first())
         && let Err(error) = probe.ask(lane).await
     {
+        let tuned = tuning::is_tuned(&generation.loaded().tuned, spec);
         generation.drain(Duration::from_secs(1)).await;
-        return Err(Failure::from(error)
-            .hint("the app's own traceback is above, if it raised; else see what it printed"));
+        let failure = Failure::from(error)
+            .hint("the app's own traceback is above, if it raised; else see what it printed");
+        return Err(NotStarted { failure, tuned });
     }
     Ok(generation)
 }

@@ -15,6 +15,7 @@ mod limits;
 mod listeners;
 mod maintenance;
 mod manage;
+mod measure;
 mod metrics;
 mod namespace;
 mod passwd;
@@ -27,6 +28,8 @@ mod site_file;
 mod sys;
 mod system_packages;
 mod systemd;
+mod tune;
+mod tuning;
 mod up;
 mod upgrade;
 mod users;
@@ -98,6 +101,7 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         Command::Check(args) => check::run(&args, console).await,
         Command::Maintenance(args) => maintenance::run(&args, console),
         Command::Passwd(args) => passwd::run(&args),
+        Command::Tune(args) => tune::run(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,
         Command::Db(args) => db::run(&args.command, console).await,
         Command::Upgrade(args) => upgrade::ask(&args, console).await,

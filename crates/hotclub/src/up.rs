@@ -22,6 +22,7 @@ use crate::metrics;
 use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::systemd::Systemd;
+use crate::tuning;
 use crate::watch::Watch;
 use database::Database;
 
@@ -133,8 +134,9 @@ async fn prepare(
     let log = access_log(&project.site.log, args.json)?;
     let front = Front::start(site::front_options(&project.site, log, buffers)?)?;
     let certifier = Certifier::start([&project.site], (&front, &listeners), &state.dir)?;
-    let house = House::start(plan, front, systemd).await?;
+    let house = House::start(plan, front, systemd, console).await?;
     console.done(&app::summary(&project, house.generation()));
+    tuning::report(house.generation().loaded(), console);
 
     let watch = (args.reload || project.site.app.reload)
         .then(|| Watch::start(&project.found.root))

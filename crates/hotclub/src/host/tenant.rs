@@ -10,8 +10,9 @@ use tokio::runtime::Handle;
 
 use crate::console::{Console, Failure};
 use crate::face::{self, Face};
-use crate::house::start_generation;
+use crate::house::Beginning;
 use crate::project::{Project, State};
+use crate::tuning;
 use crate::up::database::{self, Database};
 use crate::up::{self, DATABASE_GRACE, app, release, site};
 
@@ -120,10 +121,17 @@ async fn start(
     let spec = app::spec(project, state, &statics, &means.buffers)?;
     let probe = app::probe(project);
     let traceback = state.dir.join("log/app.log");
-    let started = start_generation(&spec, Some(&probe), Some(&traceback), &means.runtimes).await?;
+    let beginning = Beginning {
+        spec: &spec,
+        probe: Some(&probe),
+        traceback: Some(&traceback),
+        runtimes: &means.runtimes,
+    };
+    let started = tuning::start(beginning, console).await?;
     match face.open(Some(started.lanes())) {
         Ok(shown) => {
             console.done(&app::summary(project, &started));
+            tuning::report(started.loaded(), console);
             Ok((Arc::new(shown), face.proxies().to_vec(), started))
         }
         Err(failure) => {

@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_app::{Buffers, Generation, Launch, Policy, Spec};
+use hotclub_app::{Buffers, Generation, Launch, Policy, Spec, Tune};
 use hotclub_django::hosts;
 
 use super::release::Statics;
@@ -80,6 +80,10 @@ pub(crate) fn spec(
         pythonpath: Vec::new(),
         preload: options.preload,
         settings,
+        tune: Tune {
+            persistent_connections: options.tune.persistent_connections,
+            cached_templates: options.tune.cached_templates,
+        },
         import_timeout: IMPORT_TIMEOUT,
         queue_timeout: options.queue_timeout,
         max_waiting: options.max_queue as usize,
@@ -101,7 +105,7 @@ pub(crate) fn spec(
 }
 
 /// The environment of every command of the app: ours, with the site's on top.
-fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
+pub(crate) fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
     let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let app = project.app()?;
     variables.insert(
