@@ -78,9 +78,12 @@ impl Exchange<'_> {
         found: Option<Found<'_>>,
         client: &mut impl Client,
     ) -> Outcome {
-        let outcome = self.asked(found, client).await;
-        let (Some(found), Outcome::Answer(mut handled, whole)) = (found, outcome) else {
-            return outcome;
+        let (mut handled, whole) = match self.asked(found, client).await {
+            Outcome::Answer(handled, whole) => (handled, whole),
+            Outcome::Left => return Outcome::Left,
+        };
+        let Some(found) = found else {
+            return Outcome::Answer(handled, whole);
         };
         let response = &mut handled.response;
         secure::mark(&found.site.https, self.request, response);
@@ -212,7 +215,7 @@ impl Exchange<'_> {
         let id = self.request.id.as_str();
         match trouble {
             // Under overload a line each would be part of the load.
-            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout) => {
+            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout(_)) => {
                 if let Some(count) = self.thread.shared.turned_away.add() {
                     tracing::warn!(
                         id,

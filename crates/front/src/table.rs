@@ -9,9 +9,9 @@ use std::sync::{Arc, OnceLock};
 use hotclub_app::Lane;
 use hotclub_config::Compress;
 
-use crate::counts::{Registry, SiteCounts};
 use crate::access::Gate;
 use crate::access_log::AccessLog;
+use crate::counts::{Registry, SiteCounts};
 use crate::dress::Dress;
 use crate::files::FileMount;
 use crate::hosts::HostMap;

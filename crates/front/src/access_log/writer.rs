@@ -107,7 +107,10 @@ impl AccessLog {
 
     /// Whether [`AccessLog::finish`] was called.
     pub(crate) fn is_finished(&self) -> bool {
-        self.writer.lock().unwrap_or_else(PoisonError::into_inner).is_none()
+        self.writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none()
     }
 
     pub(crate) fn format(&self) -> Format {
