@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use hotclub_app::Lane;
+use hotclub_config::Compress;
 
 use crate::counts::{Registry, SiteCounts};
 use crate::files::FileMount;
@@ -57,6 +58,7 @@ pub struct Site {
     pub app: Option<AppRoute>,
     /// Those that this site has in every table, by its name; set before the table is shown to a request.
     counts: OnceLock<Arc<SiteCounts>>,
+    pub(crate) compress: Compress,
     /// It is there, but nothing of it can be shown now.
     pub(crate) is_closed: bool,
 }
@@ -175,6 +177,7 @@ impl Site {
             https: Https::default(),
             app,
             counts: OnceLock::new(),
+            compress: Compress::Off,
             is_closed: false,
         }
     }
@@ -182,6 +185,13 @@ impl Site {
     /// Where its requests are counted.
     pub(crate) fn counts(&self) -> Option<&SiteCounts> {
         self.counts.get().map(Arc::as_ref)
+    }
+
+    /// Compresses what the app and other servers answer.
+    #[must_use]
+    pub fn compressing(mut self, mode: Compress) -> Self {
+        self.compress = mode;
+        self
     }
 
     /// How the site wants to be reached.
