@@ -2,6 +2,7 @@
 //! starts a site says about each, with its line, that it is not supported: silence would be a lie.
 
 use crate::fault::Fault;
+use crate::https::CertificateSource;
 use crate::model::{RuntimeKind, Site};
 use crate::proxy::Upstream;
 
@@ -36,6 +37,13 @@ pub fn unsupported(site: &Site) -> Vec<Fault> {
             &format!("process.{at}.command"),
             "[[process]]",
             "remove the entry, and start this program by other means",
+        );
+    }
+    if site.https.certificates == CertificateSource::Local {
+        say(
+            "https.local",
+            "a local authority",
+            "write certificate = \"cert.pem\" and key = \"key.pem\"",
         );
     }
     if site.runtime.kind == RuntimeKind::Docker {

@@ -65,6 +65,21 @@ impl Certificate {
         }
     }
 
+    /// The answer to a certificate authority's handshake: its proof is in an extension that is critical and
+    /// that no check of certificates knows (RFC 8737, 3), so nothing is checked.
+    ///
+    /// # Errors
+    /// See [`CertificateError`].
+    pub fn of_challenge(chain: &[u8], key: &[u8]) -> Result<Self, CertificateError> {
+        let chain = CertificateDer::pem_slice_iter(chain)
+            .collect::<Result<Vec<_>, _>>()
+            .map_err(|error| CertificateError::Certificate(error.to_string()))?;
+        let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey)?;
+        let key = aws_lc_rs::sign::any_supported_type(&key)
+            .map_err(|error| CertificateError::Key(error.to_string()))?;
+        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
+    }
+
     pub(super) fn key(&self) -> Arc<CertifiedKey> {
         Arc::clone(&self.0)
     }

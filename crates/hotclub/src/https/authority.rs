@@ -93,7 +93,7 @@ pub(super) fn shower(wish: &Wish, desk: &Arc<Desk>) -> Shower {
     let site = wish.site.clone();
     Arc::new(move |show| match show {
         Show::Text { token, text } => desk.challenge(&site, |it| it.add_text(&token, text)),
-        Show::Handshake { name, answer } => match usable(&answer) {
+        Show::Handshake { name, answer } => match proof(&answer) {
             Ok(answer) => desk.challenge(&site, |it| it.add_certificate(&name, &answer)),
             Err(error) => tracing::error!(site, "no answer for the authority: {error}"),
         },
@@ -107,6 +107,10 @@ fn put(desk: &Desk, names: &[String], issued: &Issued) {
         Ok(certificate) => desk.put(names, &certificate),
         Err(error) => tracing::error!("the authority's certificate cannot be used: {error}"),
     }
+}
+
+fn proof(issued: &Issued) -> Result<Certificate, CertificateError> {
+    Certificate::of_challenge(issued.chain.as_bytes(), issued.key.as_bytes())
 }
 
 fn usable(issued: &Issued) -> Result<Certificate, CertificateError> {

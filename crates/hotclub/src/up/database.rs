@@ -14,6 +14,8 @@ use crate::project::{Project, State};
 
 /// Connections beside the workers': migrations, a shell, a backup.
 const SPARE_CONNECTIONS: u32 = 10;
+/// Workers keep their connections, and during a reload an old generation and a new one have theirs.
+const GENERATIONS: u32 = 2;
 
 /// The database under the site.
 #[derive(Debug)]
@@ -256,16 +258,21 @@ fn note(outcome: &Managed, inspection: &Inspection) -> Option<String> {
     }
 }
 
-async fn prepare(project: &Project, state: &State) -> Result<Cluster, Failure> {
-    let connections = project.workers as u32 * project.site.app.threads + SPARE_CONNECTIONS;
-    let options = Options {
+/// The cluster that a project has, or would have.
+pub(crate) fn cluster_of(project: &Project, state: &State) -> Result<Options, Failure> {
+    let of_workers = project.workers as u32 * project.site.app.threads * GENERATIONS;
+    let connections = of_workers + SPARE_CONNECTIONS;
+    Ok(Options {
         dir: state.dir.join("postgres"),
         version: project.site.database.version,
         user: RunAs::choose().map_err(|error| Failure::of_step(&error, error.hint()))?,
         name: project.site.name.clone(),
         connections,
-    };
-    Cluster::prepare(options)
+    })
+}
+
+async fn prepare(project: &Project, state: &State) -> Result<Cluster, Failure> {
+    Cluster::prepare(cluster_of(project, state)?)
         .await
         .map_err(|error| Failure::of_step(&error, error.hint()))
 }

@@ -12,6 +12,7 @@
 mod browser;
 mod chaos;
 mod conformance;
+mod db;
 mod http2;
 mod https;
 mod inspect;

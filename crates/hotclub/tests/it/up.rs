@@ -3,10 +3,11 @@
 mod failures;
 mod files;
 mod fresh;
-mod postgres;
+pub(crate) mod postgres;
 mod restart;
 mod settings;
 mod starters;
+mod tuning;
 
 use std::time::Duration;
 
