@@ -4,7 +4,9 @@ mod check;
 mod db;
 mod host;
 mod inspect;
+mod maintenance;
 mod manage;
+mod passwd;
 mod serve;
 mod tune;
 mod up;
@@ -14,7 +16,9 @@ pub(crate) use check::CheckArgs;
 pub(crate) use db::{BackupsArgs, DbArgs, DbCommand, OldArgs, RestoreArgs};
 pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use maintenance::{MaintenanceArgs, Wanted as MaintenanceWanted};
 pub(crate) use manage::ManageArgs;
+pub(crate) use passwd::PasswdArgs;
 pub(crate) use serve::ServeArgs;
 pub(crate) use tune::TuneArgs;
 pub(crate) use up::UpArgs;
@@ -49,6 +53,10 @@ pub(crate) enum Command {
     Tune(TuneArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
+    /// Close a site for a while, and open it again
+    Maintenance(MaintenanceArgs),
+    /// Print a line for the file that `users` of [[access]] names
+    Passwd(PasswdArgs),
     /// Back up a site's database and media, prove it, and go back
     Db(DbArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
@@ -66,7 +74,11 @@ impl Cli {
             Command::Inspect(args) => args.json,
             Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
-            Command::Check(_) | Command::Serve(_) | Command::Manage(_) => false,
+            Command::Check(_)
+            | Command::Maintenance(_)
+            | Command::Passwd(_)
+            | Command::Serve(_)
+            | Command::Manage(_) => false,
         }
     }
 }

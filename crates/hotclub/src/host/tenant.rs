@@ -63,7 +63,8 @@ pub(super) async fn raise(
     console: Console,
 ) -> Result<Raised, Failure> {
     if !face::has_app(&site) {
-        let face = Face::new(site, Vec::new(), &kept.proxies)?;
+        let state = State::folder_without_app(&site);
+        let face = Face::new(site, Vec::new(), &kept.proxies)?.kept_in(&state);
         return Ok(Raised {
             shown: Arc::new(face.open(None)?),
             proxies: face.proxies().to_vec(),
@@ -116,7 +117,7 @@ async fn start(
     let statics = release::run(project, state, database, console).await?;
     console.begin("app");
     let detected = site::detected(project, &statics)?;
-    let face = Face::new(Arc::new(project.site.clone()), detected, known)?;
+    let face = Face::new(Arc::new(project.site.clone()), detected, known)?.kept_in(&state.dir);
     let spec = app::spec(project, state, &statics, &means.buffers)?;
     let probe = app::probe(project);
     let traceback = state.dir.join("log/app.log");
