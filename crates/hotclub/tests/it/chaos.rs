@@ -7,6 +7,7 @@ mod garbage;
 mod hostile;
 mod kills;
 mod reloads;
+mod slow;
 mod soak;
 mod upgrades;
 
