@@ -27,6 +27,8 @@ pub(crate) enum Need {
     Postgres,
     /// Chromium and its driver.
     Browser,
+    /// h2load, nghttp and curl: clients of HTTP/2 that other people wrote.
+    Nghttp,
     /// cargo-deny.
     Deny,
     /// nginx and wrk: what the bench measures with.
@@ -40,6 +42,7 @@ impl Need {
             Self::Python => "the Python virtualenv",
             Self::Postgres => "PostgreSQL",
             Self::Browser => "Chromium",
+            Self::Nghttp => "h2load, nghttp and curl",
             Self::Deny => "cargo-deny",
             Self::Peers => "nginx and wrk",
         }
@@ -91,6 +94,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         Need::Python,
         Need::Postgres,
         Need::Browser,
+        Need::Nghttp,
         Need::Deny,
     ]);
     for (need, error) in &tools.missing {
@@ -124,6 +128,10 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
             tools.chromium = Some(apt.provide("chromium", &["chromium"])?);
             tools.chromedriver = Some(apt.provide("chromedriver", &["chromium-driver"])?);
             Ok(())
+        }
+        Need::Nghttp => {
+            apt.provide("curl", &["curl"])?;
+            apt.provide("h2load", &["nghttp2-client"]).map(drop)
         }
         Need::Deny => deny::provide().map(|program| tools.deny = Some(program)),
         Need::Peers => {

@@ -1,6 +1,6 @@
 //! Every default of `hotclub.toml`, each with its reason. Nowhere else does a number of these stand.
 
-use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
 use std::time::Duration;
 
 /// One thread a worker: Django's database connections and most apps' globals are at their safest so,
@@ -74,6 +74,9 @@ pub const MAX_CONNECTIONS: u32 = 20_000;
 /// behind one address stays far below; a flood does not.
 pub const MAX_CONNECTIONS_PER_ADDRESS: u32 = 500;
 
+/// Requests at once on one connection of HTTP/2. Browsers use as many when they may; RFC 9113 recommends no less.
+pub const MAX_STREAMS: u32 = 100;
+
 /// Memory that one answer may take while its client reads. Nearly all pages fit whole.
 pub const MAX_BUFFERED_PER_CONNECTION: u64 = 256 * 1024;
 
@@ -87,5 +90,52 @@ pub const MAX_SPOOLED: u64 = 10 * 1024 * 1024 * 1024;
 /// Only this machine: what listens to the world was written down by someone. 8000 is what Django's own server uses.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 
+/// Where a server's sites are looked for: everywhere, on HTTP's port.
+pub const HOST_LISTEN: [SocketAddr; 2] = [
+    SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80),
+    SocketAddr::new(IpAddr::V6(Ipv6Addr::UNSPECIFIED), 80),
+];
+
+/// HTTP/2 without TLS is for proxies that ask for it: browsers do not speak it.
+pub const H2C: bool = false;
+
 /// The name of a site whose folder has none that could be used.
 pub const NAME: &str = "site";
+
+/// The page of a static site for what is missing, when the folder has it: the name that site generators give it.
+pub const NOT_FOUND: &str = "404.html";
+
+/// For good: what search engines and old links need when a page has moved.
+pub const REDIRECT_STATUS: u16 = 301;
+
+/// A server that does not take a connection within five seconds is down, or too far away to proxy to.
+pub const PROXY_CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// A server that takes no byte of a request for a minute will not take the next one either.
+pub const PROXY_SEND_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// From the request's last byte to the answer's first: NGINX's number, so that moving changes nothing.
+pub const PROXY_RESPONSE_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// Between two pieces of an answer. Streams of events are quiet for long, and a client that left ends
+/// the exchange anyway; so this is more generous than NGINX's minute.
+pub const PROXY_IDLE_TIMEOUT: Duration = Duration::from_secs(300);
+
+/// Chats and terminals are left open over lunch; their own pings, where they have them, keep them longer.
+pub const PROXY_TUNNEL_TIMEOUT: Duration = Duration::from_secs(3600);
+
+/// One more try, and only where the first is known to have had no effect. More would multiply the load
+/// just when there is too much of it.
+pub const PROXY_RETRIES: u32 = 1;
+
+/// One lost connection is an accident, three in a row are an outage.
+pub const PROXY_MAX_FAILS: u32 = 3;
+
+/// The first pause of an upstream that failed. It doubles, up to a minute.
+pub const PROXY_FAIL_PAUSE: Duration = Duration::from_secs(2);
+
+/// Often enough that an outage is noticed before people write about it.
+pub const PROXY_HEALTH_INTERVAL: Duration = Duration::from_secs(5);
+
+/// A health page does next to nothing.
+pub const PROXY_HEALTH_TIMEOUT: Duration = Duration::from_secs(2);

@@ -100,6 +100,15 @@ impl Fault {
         self
     }
 
+    /// Marks a key of another file in the same report.
+    #[must_use]
+    pub(crate) fn and_there(self, positions: &Positions, key: &str, label: &str) -> Fault {
+        match (&positions.source, positions.spans.get(key)) {
+            (Some(source), Some(span)) => self.also_at(source, span.clone(), label),
+            _ => self,
+        }
+    }
+
     /// Says beside the caret what was found there.
     #[must_use]
     pub(crate) fn labelled(mut self, label: String) -> Fault {

@@ -9,26 +9,34 @@ use std::path::Path;
 pub mod defaults;
 pub mod env_file;
 mod fault;
+mod host;
+mod hosts;
 mod listen;
 mod load;
 mod model;
 mod mount;
 mod name;
+mod proxy;
 mod read;
 mod secret;
 mod unsupported;
 mod value;
+mod web;
 
 pub use fault::{Fault, Faults, Severity};
+pub use host::{HOST_FILE, Host, Household, load_host};
+pub use hosts::shown as shown_host;
 pub use listen::ListenError;
 pub use load::load;
 pub use model::{
     AccessLog, App, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat, Origin,
-    Process, Proxy, Python, Release, Runtime, RuntimeKind, Server, Site,
+    Process, Python, Release, Runtime, RuntimeKind, Server, Site,
 };
 pub use mount::{Mount, MountError};
+pub use proxy::{Balance, Health, Proxy, Upstream, UpstreamError};
 pub use secret::Secret;
 pub use unsupported::unsupported;
+pub use web::{From as RedirectFrom, Redirect, Static};
 
 /// The file's name in a project.
 pub const FILE_NAME: &str = "hotclub.toml";

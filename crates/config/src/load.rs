@@ -29,7 +29,7 @@ pub fn load(dir: &Path) -> Result<Site, Faults> {
     }
 }
 
-fn with_env_files(mut site: Site) -> Result<Site, Faults> {
+pub(crate) fn with_env_files(mut site: Site) -> Result<Site, Faults> {
     let mut found = Faults::default();
     let set = std::mem::take(&mut site.env.vars);
     for (at, path) in site.env.files.iter().enumerate() {
@@ -77,7 +77,7 @@ fn unreadable(site: &Site, at: usize, path: &Path, error: &io::Error) -> Fault {
     site.fault_at(&key, format!("{path} cannot be read: {error}"))
 }
 
-fn read(path: &Path) -> io::Result<String> {
+pub(crate) fn read(path: &Path) -> io::Result<String> {
     let metadata = std::fs::metadata(path)?;
     if !metadata.is_file() {
         return Err(io::Error::other("it is not a file"));
@@ -93,6 +93,6 @@ fn read(path: &Path) -> io::Result<String> {
     })
 }
 
-fn lone(fault: Fault) -> Faults {
+pub(crate) fn lone(fault: Fault) -> Faults {
     Faults::from(vec![fault])
 }

@@ -10,6 +10,8 @@ use ipnet::IpNet;
 
 use crate::fault::{Fault, Faults, Positions};
 use crate::mount::Mount;
+use crate::proxy::Proxy;
+use crate::web::{Redirect, Static};
 use crate::{Secret, defaults};
 
 /// One site: a whole `hotclub.toml`.
@@ -21,13 +23,21 @@ pub struct Site {
     pub file: Option<PathBuf>,
     /// `[a-z0-9_-]`, at most 63: names the state folder, database and role. Default: from the folder's name.
     pub name: String,
-    /// Lower-case host names, `*.` allowed in front. Empty: every Host is this site.
+    /// Host names that are served: small letters, in the `xn--` form, `*.` allowed in front. With `moved` empty,
+    /// too: every Host is this site.
     pub hosts: Vec<String>,
+    /// Hosts whose visitors are sent to another, which is one of `hosts`.
+    pub moved: BTreeMap<String, String>,
+    /// `hosts` as it stands in the file.
+    pub(crate) written_hosts: Vec<String>,
     pub app: App,
     pub env: Env,
     pub database: Database,
     pub files: Vec<Files>,
     pub proxies: Vec<Proxy>,
+    /// `[static]`.
+    pub pages: Option<Static>,
+    pub redirects: Vec<Redirect>,
     pub processes: Vec<Process>,
     pub release: Release,
     pub runtime: Runtime,
@@ -43,6 +53,18 @@ impl Site {
     /// Whether the file sets this key, by its dotted path: `"app.workers"`, `"files.0.url"`.
     pub fn sets(&self, key: &str) -> bool {
         self.positions.contains(key)
+    }
+
+    /// Every host that leads here: those served, and those that are sent to another.
+    pub fn all_hosts(&self) -> impl Iterator<Item = &str> {
+        let served = self.hosts.iter().chain(self.moved.keys());
+        served.map(String::as_str)
+    }
+
+    /// The key at which a host was written; `hosts` when `www` or `canonical` made it.
+    pub(crate) fn place_of_host(&self, host: &str) -> String {
+        let written = self.written_hosts.iter().position(|other| other == host);
+        written.map_or_else(|| "hosts".to_owned(), |at| format!("hosts.{at}"))
     }
 
     /// A fault at a key's value, found by a later stage (a missing folder, a module that cannot be
@@ -148,14 +170,10 @@ pub struct Files {
     pub internal: bool,
     /// `Cache-Control: max-age`; `None`: the front's rules for static and media files.
     pub max_age: Option<Duration>,
-}
-
-/// `[[proxy]]`: a URL passed on to another server. Not served yet.
-#[derive(Debug, Clone, PartialEq)]
-pub struct Proxy {
-    pub url: Mount,
-    /// `http://…`, `https://…` or `unix:/path`.
-    pub to: String,
+    /// All of Cache-Control.
+    pub cache: Option<String>,
+    /// Folders show what they hold.
+    pub index: bool,
 }
 
 /// `[[process]]`: a program that runs beside the app. Not started yet.
@@ -199,6 +217,8 @@ pub struct Limits {
     pub max_connections: u32,
     /// 0: no limit.
     pub max_connections_per_address: u32,
+    /// Requests at once on one connection of HTTP/2.
+    pub max_streams: u32,
     /// Memory for one answer that waits for its client.
     pub max_buffered_per_connection: u64,
     /// Memory for all bodies.
@@ -235,6 +255,8 @@ pub struct Server {
     pub listen: Vec<Listen>,
     /// Whose X-Forwarded-* are believed. Empty: nobody's.
     pub trusted_proxies: Vec<IpNet>,
+    /// HTTP/2 without TLS, for clients that begin with it.
+    pub h2c: bool,
 }
 
 /// An address to listen on. `FromStr` reads what the command line's `--listen` takes, too.
@@ -252,11 +274,15 @@ impl Site {
             file: None,
             name: crate::name::from_folder(dir),
             hosts: Vec::new(),
+            moved: BTreeMap::new(),
+            written_hosts: Vec::new(),
             app: App::default(),
             env: Env::default(),
             database: Database::default(),
             files: Vec::new(),
             proxies: Vec::new(),
+            pages: None,
+            redirects: Vec::new(),
             processes: Vec::new(),
             release: Release::default(),
             runtime: Runtime {
@@ -320,6 +346,7 @@ impl Default for Limits {
             min_rate: defaults::MIN_RATE,
             max_connections: defaults::MAX_CONNECTIONS,
             max_connections_per_address: defaults::MAX_CONNECTIONS_PER_ADDRESS,
+            max_streams: defaults::MAX_STREAMS,
             max_buffered_per_connection: defaults::MAX_BUFFERED_PER_CONNECTION,
             max_buffered: defaults::MAX_BUFFERED,
             max_spooled: defaults::MAX_SPOOLED,
@@ -332,6 +359,7 @@ impl Default for Server {
         Server {
             listen: vec![Listen::Tcp(defaults::LISTEN)],
             trusted_proxies: Vec::new(),
+            h2c: defaults::H2C,
         }
     }
 }

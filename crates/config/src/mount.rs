@@ -50,6 +50,11 @@ impl Mount {
         Ok(Mount(text.to_owned()))
     }
 
+    /// The whole site.
+    pub fn root() -> Mount {
+        Mount("/".to_owned())
+    }
+
     /// The text, with both slashes.
     pub fn as_str(&self) -> &str {
         &self.0

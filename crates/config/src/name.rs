@@ -1,4 +1,4 @@
-//! The grammar of names (sites, processes) and of hosts.
+//! The grammar of names of sites and processes.
 
 use std::path::Path;
 
@@ -45,38 +45,6 @@ pub(crate) fn from_folder(dir: &Path) -> String {
     name.unwrap_or_else(|| defaults::NAME.to_owned())
 }
 
-/// Why a text is no host, or nothing when it is one (an exact name, an address, or `*.` and a name).
-pub(crate) fn host_problem(text: &str) -> Option<&'static str> {
-    let name = text.strip_prefix("*.").unwrap_or(text);
-    let label_is_bad = |label: &str| {
-        label.is_empty() || label.len() > LONGEST || label.starts_with('-') || label.ends_with('-')
-    };
-    if text.contains("://") || text.contains('/') {
-        return Some("it is a URL, but a host name is wanted");
-    }
-    if !text.is_ascii() {
-        return Some("a name outside ASCII is written in its `xn--` form");
-    }
-    if text.starts_with('[') || text.parse::<std::net::Ipv6Addr>().is_ok() {
-        return text
-            .trim_matches(['[', ']'])
-            .parse::<std::net::Ipv6Addr>()
-            .err()
-            .map(|_| "it is no address");
-    }
-    if text.contains(':') {
-        return Some("it holds a port, but a host name is wanted");
-    }
-    if name.contains('*') {
-        return Some("`*` stands only for the first label, as in `*.example.com`");
-    }
-    let odd = |c: char| !(c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '.'));
-    if name.len() > 253 || name.contains(odd) || name.split('.').any(label_is_bad) {
-        return Some("it is no host name");
-    }
-    None
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,33 +59,5 @@ mod tests {
             "tests run in the crate's folder"
         );
         assert_eq!(from_folder(Path::new("/srv/日本")), "site");
-    }
-
-    #[test]
-    fn hosts_are_names_and_nothing_more() {
-        for good in [
-            "example.com",
-            "*.example.com",
-            "localhost",
-            "127.0.0.1",
-            "[::1]",
-            "a_b.example",
-        ] {
-            assert_eq!(host_problem(good), None, "{good}");
-        }
-        for bad in [
-            "",
-            "https://a.b",
-            "a.b:80",
-            "*",
-            "a.*.b",
-            "a..b",
-            "-a.b",
-            "a b",
-            "münchen.de",
-            "a/b",
-        ] {
-            assert!(host_problem(bad).is_some(), "{bad}");
-        }
     }
 }

@@ -9,18 +9,44 @@ use std::sync::Arc;
 use toml::de::{DeTable, DeValue};
 
 use crate::fault::{Fault, Faults, Positions, Source};
+use crate::host::Host;
 use crate::model::Site;
 
 mod app;
 mod data;
 mod edge;
+mod hosts;
+mod proxy;
 mod reader;
 mod top;
+mod web;
 
 use reader::Reader;
 
-/// Reads a whole file's text.
+/// Reads the text of a `hotclub.toml`.
 pub(crate) fn site(text: &str, file: &Path) -> Result<Site, Faults> {
+    let (mut site, outcome) = document(text, file, top::read)?;
+    site.file = Some(file.to_path_buf());
+    site.positions = outcome.0;
+    site.warnings = outcome.1.split()?;
+    Ok(site)
+}
+
+/// Reads the text of a `host.toml`.
+pub(crate) fn host(text: &str, file: &Path) -> Result<Host, Faults> {
+    let read = |reader: &mut Reader, table: &DeTable<'_>| top::host(reader, table, file);
+    let (mut host, outcome) = document(text, file, read)?;
+    host.positions = outcome.0;
+    host.warnings = outcome.1.split()?;
+    Ok(host)
+}
+
+/// Reads a whole file's text; hands back where each key stands and what was found.
+fn document<T>(
+    text: &str,
+    file: &Path,
+    read: impl FnOnce(&mut Reader, &DeTable<'_>) -> T,
+) -> Result<(T, (Positions, Faults)), Faults> {
     let text = text.strip_prefix('\u{feff}').unwrap_or(text);
     let (document, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
@@ -29,15 +55,10 @@ pub(crate) fn site(text: &str, file: &Path) -> Result<Site, Faults> {
     let source = Source::masked(file, text, &secrets(text, document.get_ref()));
     let dir = file.parent().unwrap_or(Path::new(""));
     let mut reader = Reader::new(Arc::clone(&source), dir);
-    let mut site = top::read(&mut reader, document.get_ref());
+    let model = read(&mut reader, document.get_ref());
     let (faults, spans) = reader.finish();
-    site.file = Some(file.to_path_buf());
-    site.positions = Positions {
-        source: Some(source),
-        spans,
-    };
-    site.warnings = faults.split()?;
-    Ok(site)
+    let source = Some(source);
+    Ok((model, (Positions { source, spans }, faults)))
 }
 
 fn syntax(text: &str, file: &Path, errors: &[toml::de::Error]) -> Faults {

@@ -3,6 +3,7 @@
 
 use crate::fault::Fault;
 use crate::model::{RuntimeKind, Site};
+use crate::proxy::Upstream;
 
 /// One fault for each such key that the site uses.
 pub fn unsupported(site: &Site) -> Vec<Fault> {
@@ -20,12 +21,15 @@ pub fn unsupported(site: &Site) -> Vec<Fault> {
             "Django serves the same views by WSGI: write wsgi = \"….wsgi:application\"",
         );
     }
-    for at in 0..site.proxies.len() {
-        say(
-            &format!("proxy.{at}.to"),
-            "[[proxy]]",
-            "remove the entry, and let another server pass this path on",
-        );
+    for (at, proxy) in site.proxies.iter().enumerate() {
+        let is_https = |upstream: &Upstream| matches!(upstream, Upstream::Https { .. });
+        if proxy.to.iter().any(is_https) {
+            say(
+                &format!("proxy.{at}.to"),
+                "an https:// upstream",
+                "write http://, if the way to that server is a private one",
+            );
+        }
     }
     for at in 0..site.processes.len() {
         say(

@@ -93,6 +93,23 @@ fn a_key_in_the_wrong_section_is_told_its_own() {
 }
 
 #[test]
+fn an_upstream_with_a_path_says_what_happens_to_the_path() {
+    says(
+        "[[proxy]]\nurl = \"/a/\"\nto = \"http://127.0.0.1:1/base/\"\n",
+        r#"
+        error: `proxy.to` must be an http://, https:// or unix: address
+         --> hotclub.toml:3:6
+          |
+        3 | to = "http://127.0.0.1:1/base/"
+          |      ^^^^^^^^^^^^^^^^^^^^^^^^^^ a path cannot stand here: the URL is passed on as it came
+          |
+          = hint: write to = "http://127.0.0.1:1"
+          = hint: strip_prefix = true takes `url` off the path
+        "#,
+    );
+}
+
+#[test]
 fn two_equal_mounts_show_both_places() {
     says(
         "[[files]]\nurl = \"/m/\"\npath = \"a\"\n[[proxy]]\nurl = \"/m/\"\nto = \"http://127.0.0.1:1\"\n",
@@ -255,6 +272,7 @@ fn no_report_shows_a_secret() {
         "[env]\nset = { KEY = [\"hunter2\"] }\n",
         "[database]\nengine = \"Postgres://me:hunter2@db.example/x\"\nwait = 3\n",
         "[[proxy]]\nurl = \"/a/\"\nto = \"ftp://me:hunter2@x\"\n",
+        "[[proxy]]\nurl = \"/a/\"\nto = \"http://me:hunter2@x/y\"\n",
     ] {
         let report = faults(text).to_string();
         assert!(!report.contains("hunter2"), "{report}");

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hotclub_config::{
-    AccessLog, Engine, Listen, LogFormat, Origin, Python, RuntimeKind, load, parse, unsupported,
+    AccessLog, Balance, Engine, Listen, LogFormat, Mount, Origin, Proxy, Python, RuntimeKind,
+    defaults, load, parse, unsupported,
 };
 use proptest::prelude::*;
 
@@ -68,6 +69,7 @@ kind = "docker"
 max_body = "1GiB"
 min_rate = "0B"
 max_connections_per_address = 0
+max_streams = 250
 max_buffered = "1MiB"
 max_buffered_per_connection = "16KiB"
 max_spooled = "2GB"
@@ -78,6 +80,7 @@ format = "json"
 
 [server]
 listen = ["[::]:80", "unix:run/web.sock"]
+h2c = true
 trusted_proxies = ["127.0.0.1", "10.1.2.3/8"]
 "#;
 
@@ -125,7 +128,7 @@ fn every_key_of_the_design_reaches_the_model() {
         ("/media/private/", true)
     );
     assert_eq!(site.files[1].path, Path::new("/srv/private"));
-    assert_eq!(site.proxies[0].to, "http://127.0.0.1:3000");
+    assert_eq!(site.proxies[0].to[0].to_string(), "http://127.0.0.1:3000");
     assert_eq!(site.processes[0].name, "celery");
     assert_eq!(
         site.release.command.as_deref(),
@@ -134,6 +137,8 @@ fn every_key_of_the_design_reaches_the_model() {
     assert_eq!(site.runtime.kind, RuntimeKind::Docker);
     assert_eq!((site.limits.max_body, site.limits.min_rate), (1 << 30, 0));
     assert_eq!(site.limits.max_connections_per_address, 0);
+    assert_eq!(site.limits.max_streams, 250);
+    assert!(site.server.h2c);
     assert_eq!(
         (
             site.limits.max_buffered,
@@ -162,8 +167,8 @@ fn what_is_not_built_yet_is_named_with_its_line() {
         .iter()
         .map(|fault| fault.message.clone())
         .collect();
-    let expected = ["[[proxy]]", "[[process]]", "kind = \"docker\""]
-        .map(|what| format!("{what} is not supported yet"));
+    let expected =
+        ["[[process]]", "kind = \"docker\""].map(|what| format!("{what} is not supported yet"));
     assert_eq!(named, expected);
     assert!(
         unsupported(&site)
@@ -289,4 +294,135 @@ proptest! {
         }
         let _ = parse(&text, Path::new("hotclub.toml")).map_err(|faults| faults.to_string());
     }
+}
+
+fn hosts_of(text: &str) -> (Vec<String>, Vec<(String, String)>) {
+    let site = hotclub_config::parse(text, Path::new("/srv/a/hotclub.toml")).unwrap();
+    (site.hosts, site.moved.into_iter().collect())
+}
+
+#[test]
+fn hosts_that_only_lead_to_another_are_told_from_those_served() {
+    for (text, served, moved) in [
+        ("hosts = ['a.example']", vec!["a.example"], vec![]),
+        (
+            "hosts = ['a.example']\nwww = 'redirect'",
+            vec!["a.example"],
+            vec![("www.a.example", "a.example")],
+        ),
+        (
+            "hosts = ['www.a.example', '*.a.example']\nwww = 'redirect'",
+            vec!["www.a.example", "*.a.example"],
+            vec![("a.example", "www.a.example")],
+        ),
+        (
+            "hosts = ['a.example', 'www.a.example', 'b.example']\ncanonical = 'A.example'",
+            vec!["a.example"],
+            vec![("b.example", "a.example"), ("www.a.example", "a.example")],
+        ),
+        (
+            "hosts = ['a.example', 'b.example']\ncanonical = 'a.example'\nwww = 'redirect'",
+            vec!["a.example"],
+            vec![
+                ("b.example", "a.example"),
+                ("www.a.example", "a.example"),
+                ("www.b.example", "a.example"),
+            ],
+        ),
+    ] {
+        let owned = |(from, to): &(&str, &str)| (String::from(*from), String::from(*to));
+        let expected: (Vec<String>, Vec<_>) = (
+            served.into_iter().map(str::to_owned).collect(),
+            moved.iter().map(owned).collect(),
+        );
+        assert_eq!(hosts_of(text), expected, "{text}");
+    }
+}
+
+#[test]
+fn a_redirect_that_could_not_work_is_a_fault() {
+    for (text, message) in [
+        ("from = '/a'\nto = '/a'", "this redirect leads to itself"),
+        (
+            "from = '/a/*'\nto = '/a/b/*'",
+            "this redirect leads to itself",
+        ),
+        ("from = '/a/'\nto = '/b/*'", "`from` is one path"),
+        ("from = '/a*'\nto = '/b/'", "`redirect.from` must be a path"),
+        (
+            "from = '/a?b'\nto = '/b/'",
+            "`redirect.from` must be a path",
+        ),
+        (
+            "from = '/a'\nto = '//b.example/'",
+            "`redirect.to` must be a path",
+        ),
+        (
+            "from = '/a/*'\nto = 'https://b.example*'",
+            "`redirect.to` must be a path",
+        ),
+        (
+            "from = '/a'\nto = 'javascript:x'",
+            "`redirect.to` must be a path",
+        ),
+        ("from = '/a'\nto = '/b c'", "`redirect.to` must be a path"),
+        (
+            "from = '/a'\nto = '/b'\nstatus = 304",
+            "`redirect.status` must be 301, 302",
+        ),
+    ] {
+        let text = format!("[[redirect]]\n{text}\n");
+        let faults = hotclub_config::parse(&text, Path::new("/srv/a/hotclub.toml")).unwrap_err();
+        assert!(faults.to_string().contains(message), "{text}: {faults}");
+    }
+}
+
+#[test]
+fn a_proxy_has_several_upstreams_times_and_a_health_check() {
+    let text = r#"
+[[proxy]]
+url = "/api/"
+to  = ["http://127.0.0.1:1", "unix:run/b.sock"]
+balance = "round_robin"
+strip_prefix = true
+host = "api.example:8443"
+buffer_requests = false
+connect_timeout = "1s"
+tunnel_timeout = "2h"
+retries = 0
+max_fails = 0
+ca = "ca.pem"
+
+[proxy.health]
+path = "/up"
+interval = "10s"
+
+[[proxy]]
+url = "/"
+to = "http://[::1]:9"
+"#;
+    let site = parse(text, Path::new("/srv/x/hotclub.toml")).unwrap();
+    let [api, rest] = &site.proxies[..] else {
+        panic!("{:?}", site.proxies);
+    };
+    let to: Vec<String> = api.to.iter().map(ToString::to_string).collect();
+    assert_eq!(to, ["http://127.0.0.1:1", "unix:/srv/x/run/b.sock"]);
+    assert_eq!(api.balance, Balance::RoundRobin);
+    assert!(api.strip_prefix && !api.buffer_requests);
+    assert_eq!(api.host.as_deref(), Some("api.example:8443"));
+    assert_eq!(api.connect_timeout, Duration::from_secs(1));
+    assert_eq!(api.response_timeout, defaults::PROXY_RESPONSE_TIMEOUT);
+    assert_eq!((api.retries, api.max_fails), (0, 0));
+    assert_eq!(api.ca.as_deref(), Some(Path::new("/srv/x/ca.pem")));
+    let health = api.health.as_ref().unwrap();
+    assert_eq!(
+        (health.path.as_str(), health.interval.as_secs()),
+        ("/up", 10)
+    );
+    assert_eq!(health.timeout, defaults::PROXY_HEALTH_TIMEOUT);
+    let root = Mount::parse("/").unwrap();
+    assert_eq!(
+        *rest,
+        Proxy::new(root, vec!["http://[::1]:9".parse().unwrap()])
+    );
 }

@@ -12,15 +12,15 @@ use crate::policy;
 /// Why an answer is not passed on.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum AnswerError {
-    #[error("the app answered with the status {0}, which is no final one")]
+    #[error("the status {0}, which is no final one")]
     Status(u16),
-    #[error("the app's reason phrase holds a control character")]
+    #[error("a reason phrase that holds a control character")]
     Reason,
-    #[error("the app gave a header whose name is not a token")]
+    #[error("a header whose name is not a token")]
     Name,
-    #[error("the app gave a header whose value holds a control character")]
+    #[error("a header whose value holds a control character")]
     Value,
-    #[error("the app's Content-Length is not one number")]
+    #[error("a Content-Length that is not one number")]
     ContentLength,
 }
 
@@ -50,14 +50,9 @@ fn head(status: u16, head: &Bytes) -> Result<(Option<Bytes>, Fields), AnswerErro
     let mut length: Option<&[u8]> = None;
     for (name, value) in lines {
         let value = value.trim_ascii();
-        if name.is_empty() || !name.iter().all(is_token) {
-            return Err(AnswerError::Name);
-        }
-        if !value.iter().all(is_text) {
-            return Err(AnswerError::Value);
-        }
+        check_field(name, value)?;
         if name.eq_ignore_ascii_case(b"content-length") {
-            if length.is_some_and(|before| before != value) || !is_number(value) {
+            if length.is_some_and(|before| before != value) || self::length(value).is_none() {
                 return Err(AnswerError::ContentLength);
             }
             if length.replace(value).is_some() {
@@ -72,8 +67,25 @@ fn head(status: u16, head: &Bytes) -> Result<(Option<Bytes>, Fields), AnswerErro
     Ok((reason, fields))
 }
 
-fn is_number(value: &[u8]) -> bool {
-    (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit)
+/// Whether a field can be written as it is: its name is a token, its value has no control character.
+///
+/// # Errors
+/// [`AnswerError::Name`] or [`AnswerError::Value`].
+pub(crate) fn check_field(name: &[u8], value: &[u8]) -> Result<(), AnswerError> {
+    if name.is_empty() || !name.iter().all(is_token) {
+        return Err(AnswerError::Name);
+    }
+    if !value.iter().all(is_text) {
+        return Err(AnswerError::Value);
+    }
+    Ok(())
+}
+
+/// A Content-Length: digits and nothing else.
+pub(crate) fn length(value: &[u8]) -> Option<u64> {
+    let is_number = (1..=18).contains(&value.len()) && value.iter().all(u8::is_ascii_digit);
+    let text = std::str::from_utf8(value).ok().filter(|_| is_number)?;
+    text.parse().ok()
 }
 
 /// RFC 9110, 5.5: visible, obs-text, space and tab.

@@ -3,11 +3,13 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
 use hotclub_app::{CallError, Times};
 
 use crate::access_log::Entry;
 use crate::handle::{self, Handled};
 use crate::message::Response;
+use crate::proxy::{self, Proxy, ProxyError};
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
 use crate::route::{self, Route};
@@ -25,6 +27,18 @@ pub(crate) trait Client {
     /// # Errors
     /// See [`BodyError`]; nothing more can be read then.
     async fn receive(&mut self) -> Result<RequestBody, BodyError>;
+
+    /// The body that was announced: `None`: none; `Some(None)`: its length was not.
+    fn announced(&self) -> Option<Option<u64>>;
+
+    /// Some more of the body; `None` behind its end. For those who do not want it whole.
+    ///
+    /// # Errors
+    /// As [`Client::receive`].
+    async fn next_part(&mut self) -> Result<Option<Bytes>, BodyError>;
+
+    /// Whether the parts have come to the body's end.
+    fn has_ended(&self) -> bool;
 
     /// Reads and forgets a body that nobody wants, when that is cheap. `false`: some of it is left.
     async fn discard(&mut self) -> bool;
@@ -58,8 +72,14 @@ impl Exchange<'_> {
         client: &mut impl Client,
     ) -> Outcome {
         let route = route::find(found, self.request);
+        if let Ok(Route::Proxy(proxy)) = &route
+            && !proxy.buffers_requests()
+            && client.announced().is_some()
+        {
+            return self.pass_through(proxy, client).await;
+        }
         let (body, whole) = match &route {
-            Ok(Route::App(..)) => match client.receive().await {
+            Ok(Route::App(..) | Route::Proxy(_)) => match client.receive().await {
                 Ok(body) => (body, true),
                 Err(BodyError::Left) => return Outcome::Left,
                 Err(error) => return Outcome::Answer(self.own(&error.into()).into(), false),
@@ -82,6 +102,28 @@ impl Exchange<'_> {
         }
     }
 
+    /// Passes a body on as it arrives.
+    async fn pass_through(&self, proxy: &Proxy, client: &mut impl Client) -> Outcome {
+        let limit = self.thread.limits().body_bytes;
+        if matches!(client.announced(), Some(Some(length)) if length > limit) {
+            let trouble = BodyError::TooLarge { limit }.into();
+            return Outcome::Answer(self.own(&trouble).into(), false);
+        }
+        let mut asking = proxy::Asking {
+            thread: self.thread,
+            request: self.request,
+            proxy,
+            upload: proxy::Upload::Arriving(client),
+        };
+        let outcome = asking.ask().await;
+        let whole = client.has_ended();
+        match outcome {
+            Ok(handled) => Outcome::Answer(handled, whole),
+            Err(ProxyError::Client(BodyError::Left)) => Outcome::Left,
+            Err(error) => Outcome::Answer(self.own(&error.into()).into(), whole),
+        }
+    }
+
     /// An answer of ours.
     pub(crate) fn own(&self, trouble: &Trouble) -> Response {
         let id = self.request.id.as_str();
@@ -96,6 +138,8 @@ impl Exchange<'_> {
                     );
                 }
             }
+            // Said once, by whoever could not raise it.
+            Trouble::Closed => {}
             _ if trouble.status() >= 500 => {
                 tracing::error!(id, status = trouble.status(), "{trouble}");
             }

@@ -3,11 +3,15 @@
 
 use hotclub_app::{AnswerBody, Cut, Part};
 
+use crate::proxy::UpstreamBody;
+
 /// A body as it arrives. Dropping it before its end tells its maker to stop.
 #[derive(Debug)]
 pub enum Flow {
     /// What an app makes.
     App(AnswerBody),
+    /// What a proxied server sends.
+    Upstream(UpstreamBody),
 }
 
 impl Flow {
@@ -16,6 +20,7 @@ impl Flow {
     pub fn known_len(&self) -> Option<u64> {
         match self {
             Self::App(body) => body.known_len(),
+            Self::Upstream(body) => body.known_len(),
         }
     }
 
@@ -26,6 +31,15 @@ impl Flow {
     pub async fn next(&mut self) -> Option<Result<Part, Cut>> {
         match self {
             Self::App(body) => body.next().await,
+            Self::Upstream(body) => body.next().await,
+        }
+    }
+
+    /// The client has all that was announced. What an app does behind its last byte is still its to do,
+    /// and not the client's to wait for.
+    pub(crate) fn finish(mut self) {
+        if self.known_len().is_none() {
+            tokio::task::spawn_local(async move { while let Some(Ok(_)) = self.next().await {} });
         }
     }
 }

@@ -27,6 +27,8 @@ pub struct Options {
     pub threads: usize,
     pub limits: Limits,
     pub trusted: TrustedProxies,
+    /// Whether HTTP/2 is spoken without TLS, too, with clients that begin with it.
+    pub h2c: bool,
     pub log: Option<AccessLog>,
     /// What bodies may take while they wait; the apps' answers count there, too.
     pub buffers: Arc<Buffers>,
@@ -38,14 +40,19 @@ pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
     pub(crate) limits: Limits,
     pub(crate) trusted: TrustedProxies,
+    pub(crate) h2c: bool,
     pub(crate) log: Option<AccessLog>,
     pub(crate) buffers: Arc<Buffers>,
     pub(crate) addresses: Addresses,
     /// Requests turned away because their queue was full, told once a second.
     pub(crate) turned_away: Tally,
+    /// Connections of HTTP/2 whose clients kept us busy with nothing, told once a second.
+    pub(crate) calmed: Tally,
     pub(crate) loads: Vec<Load>,
     /// Answers from now on end their connections.
     pub(crate) draining: AtomicBool,
+    /// Who we are in `Via`: nobody else is called so, which shows loops.
+    pub(crate) via: String,
     commands: Vec<mpsc::UnboundedSender<Command>>,
 }
 
@@ -107,12 +114,15 @@ impl Front {
             table: ArcSwap::from_pointee(Table::default()),
             limits: options.limits,
             trusted: options.trusted,
+            h2c: options.h2c,
             log: options.log,
             addresses: Addresses::new(options.limits.connections_per_address),
             buffers: options.buffers,
             turned_away: Tally::default(),
+            calmed: Tally::default(),
             loads: (0..count).map(|_| Load::default()).collect(),
             draining: AtomicBool::new(false),
+            via: pseudonym(),
             commands,
         });
         let mut front = Self {
@@ -173,6 +183,12 @@ impl Front {
 
     /// Lets requests that come from now on find other sites. Those under way keep what they have.
     pub fn swap(&self, table: Arc<Table>) {
+        if table.proxies().next().is_some()
+            && let Some(first) = self.shared.commands.first()
+        {
+            // A thread that is gone has nothing to look after.
+            let _ = first.send(Command::Tend(Arc::clone(&table)));
+        }
         self.shared.table.store(table);
     }
 
@@ -252,6 +268,12 @@ impl Front {
             let _ = commands.send(command());
         }
     }
+}
+
+/// `hotclub-` and 64 random bits.
+fn pseudonym() -> String {
+    use std::hash::{BuildHasher as _, RandomState};
+    format!("hotclub-{:016x}", RandomState::new().hash_one(0))
 }
 
 impl Drop for Front {

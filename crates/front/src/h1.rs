@@ -11,7 +11,9 @@ mod head;
 mod input;
 mod write;
 
-pub(crate) use chunked::ChunkError;
+pub(crate) use chunked::{ChunkError, Decoder, Found};
+pub(crate) use head::find_end;
+pub(crate) use input::Input;
 
 /// What `crate::fuzz` drives.
 pub(crate) mod fuzz {

@@ -11,6 +11,7 @@ use crate::message::Response;
 use crate::mount::Mount;
 use crate::named_file;
 use crate::own_file;
+use crate::proxy;
 use crate::redirect;
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::{self, Trouble};
@@ -54,6 +55,15 @@ pub(crate) async fn handle(
         }
         Route::Moved(host) => {
             Ok(respond::moved_for_good(request, &route::on_host(request, host)).into())
+        }
+        Route::Proxy(proxy) => {
+            let mut asking = proxy::Asking {
+                thread,
+                request,
+                proxy,
+                upload: proxy::Upload::Whole(&body),
+            };
+            Ok(asking.ask().await?)
         }
         Route::App(site, app) => {
             let asking = Asking {

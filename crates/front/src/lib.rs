@@ -1,20 +1,24 @@
 //! The front: what reads network bytes. Given listeners and a table of sites; starts no process.
 //!
-//! The way of a request: `listen` → `h1` (parse, framing) → `policy` → `exchange` → `route` → `handle` (files or
-//! app) → `respond` (our own answers) → `h1` (write) → `access_log`.
+//! The way of a request: `listen` → `conn` → `h1` or `h2` (parse, framing) → `policy` → `exchange` →
+//! `route` → `handle` (files or app) → `respond` (our own answers) → `h1` or `h2` (write) →
+//! `access_log`.
 
 mod access_log;
 mod addresses;
 mod answer;
 mod clock;
+mod conn;
 mod environ;
 mod exchange;
+mod extent;
 pub mod files;
 mod flow;
 mod front;
 #[doc(hidden)]
 pub mod fuzz;
 mod h1;
+mod h2;
 mod handle;
 mod head;
 mod host;
@@ -27,6 +31,7 @@ mod named_file;
 mod own_file;
 mod path;
 mod policy;
+mod proxy;
 mod redirect;
 mod request;
 mod request_id;
@@ -48,6 +53,7 @@ pub use hosts::HostMap;
 pub use limits::Limits;
 pub use listen::{Address, Listener};
 pub use mount::Mount;
+pub use proxy::{Proxy, Tunnel, UpstreamBody};
 pub use redirect::Redirect;
 pub use table::{AppRoute, Found, NamedFiles, Site, Table};
 pub use trust::{TrustError, TrustedProxies};

@@ -42,6 +42,58 @@ pub struct Limits {
     pub connections_per_address: usize,
     /// A request's body up to this many bytes stays in memory, beyond it it goes to a file.
     pub inline_body_bytes: usize,
+    pub http2: Http2,
+}
+
+/// What one connection of HTTP/2 may have, beside the limits of each request.
+#[derive(Clone, Copy, Debug)]
+pub struct Http2 {
+    /// Requests at once.
+    pub streams: u32,
+    /// Bytes of one request's body that may be under way: 5 MB/s at 50 ms of distance.
+    pub stream_window: u32,
+    /// Bytes of all requests' bodies that may be under way. What has come is taken at once, and then
+    /// counted among the buffers.
+    pub connection_window: u32,
+    /// Bytes of a response that wait for the socket.
+    pub send_buffer: usize,
+    /// Requests that the client takes back before we have looked at them: more is the rapid reset attack
+    /// in its purest form.
+    pub unseen_resets: usize,
+    /// Streams that we reset because of what the client did.
+    pub own_resets: usize,
+    /// Requests that the client takes back. Closing a page with a hundred pictures takes back a hundred,
+    /// and an app may have begun each of them.
+    pub resets: Allowance,
+    /// Frames with nothing in them: pings, settings, priorities, windows, empty data. Each frame with
+    /// something in it, in either direction, allows four more.
+    pub idle_frames: Allowance,
+}
+
+/// So many at once, and so many more each second.
+#[derive(Clone, Copy, Debug)]
+pub struct Allowance {
+    pub at_once: u32,
+    pub per_second: u32,
+}
+
+impl Http2 {
+    pub(crate) const DEFAULT: Self = Self {
+        streams: defaults::MAX_STREAMS,
+        stream_window: 256 * 1024,
+        connection_window: 1024 * 1024,
+        send_buffer: 64 * 1024,
+        unseen_resets: 20,
+        own_resets: 100,
+        resets: Allowance {
+            at_once: 200,
+            per_second: 20,
+        },
+        idle_frames: Allowance {
+            at_once: 1000,
+            per_second: 50,
+        },
+    };
 }
 
 /// The most field lines that a head may be allowed.
@@ -70,6 +122,10 @@ impl From<&hotclub_config::Limits> for Limits {
             connections: wanted.max_connections as usize,
             connections_per_address: wanted.max_connections_per_address as usize,
             inline_body_bytes: hotclub_wire::INLINE_BODY_MAX,
+            http2: Http2 {
+                streams: wanted.max_streams,
+                ..Http2::DEFAULT
+            },
         }
     }
 }

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use crate::flow::Flow;
+use crate::proxy::Tunnel;
 
 /// Field lines in the order they came, names in any case.
 #[derive(Clone, Debug, Default)]
@@ -135,6 +136,9 @@ pub enum Body {
     Parts(Vec<Piece>),
     /// What an app or an upstream makes, as it makes it.
     Flow(Flow),
+    /// After the head of a 101 the connection speaks another protocol. Only for a request with
+    /// `upgrade`, which only HTTP/1.1 has.
+    Tunnel(Box<Tunnel>),
 }
 
 impl Response {

@@ -1,6 +1,9 @@
-//! What a site has at a URL: a folder of files, a site of pages, a redirect.
+//! What a site has at a URL: a folder of files, a site of pages, a redirect, another server.
+
+use std::sync::Arc;
 
 use crate::files::{FileMount, Pages};
+use crate::proxy::Proxy;
 use crate::redirect::Redirect;
 
 /// Something at a URL and below it.
@@ -19,6 +22,7 @@ pub(crate) enum Serves {
     Internal(FileMount),
     Pages(Pages),
     Redirect(Redirect),
+    Proxy(Arc<Proxy>),
 }
 
 impl Mount {
@@ -45,6 +49,32 @@ impl Mount {
     #[must_use]
     pub fn redirect(url: &str, redirect: Redirect) -> Self {
         Self::made(url, Serves::Redirect(redirect))
+    }
+
+    /// Passes on what is below the proxy's URL, and the URL itself without its last slash.
+    #[must_use]
+    pub fn proxy(proxy: Arc<Proxy>) -> Self {
+        let url = proxy.url().to_owned();
+        Self::made(&url, Serves::Proxy(proxy))
+    }
+
+    /// What follows this mount's URL in a path below it.
+    pub(crate) fn rest<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
+        let rest = path.strip_prefix(&*self.url);
+        match &self.serves {
+            Serves::Proxy(_) if rest.is_none() => {
+                (self.url.strip_suffix(b"/") == Some(path)).then_some(&b""[..])
+            }
+            _ => rest,
+        }
+    }
+
+    /// The server that requests are passed on to, if it is one.
+    pub(crate) fn proxied(&self) -> Option<&Arc<Proxy>> {
+        match &self.serves {
+            Serves::Proxy(proxy) => Some(proxy),
+            _ => None,
+        }
     }
 
     fn made(url: &str, serves: Serves) -> Self {

@@ -81,7 +81,7 @@ pub(crate) fn response_field_passes(name: &[u8]) -> bool {
 }
 
 /// The names in `Connection` that are not plain options.
-fn connection_options<'f>(
+pub(crate) fn connection_options<'f>(
     fields: impl Iterator<Item = (&'f [u8], &'f [u8])>,
 ) -> Result<Vec<&'f [u8]>, PolicyError> {
     // An empty Vec is no allocation, and nearly all stay empty.

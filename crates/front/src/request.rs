@@ -15,7 +15,6 @@ pub(crate) enum Version {
     Http10,
     #[default]
     Http11,
-    #[allow(dead_code, reason = "nothing speaks it yet")]
     Http2,
 }
 
@@ -103,6 +102,8 @@ pub(crate) struct Request {
     /// The client's port, when it is known.
     pub(crate) client_port: Option<u16>,
     pub(crate) fields: Fields,
+    /// The protocol a GET over HTTP/1.1 asks to switch to; mostly empty.
+    pub(crate) upgrade: Vec<u8>,
     pub(crate) id: RequestId,
 }
 
@@ -120,6 +121,7 @@ impl Request {
         self.client = None;
         self.client_port = None;
         self.fields.clear();
+        self.upgrade.clear();
         self.id = RequestId::default();
     }
 

@@ -8,6 +8,7 @@ use crate::answer::AnswerError;
 use crate::head::HeadError;
 use crate::message::{Body, Response};
 use crate::named_file::NamedFileError;
+use crate::proxy::ProxyError;
 use crate::request::Request;
 use crate::request_id::RequestId;
 use crate::spool::BodyError;
@@ -30,16 +31,20 @@ pub(crate) enum Trouble {
     NoSite,
     #[error("a request without a host is nobody's here")]
     NoHost,
+    #[error("the site is not up at the moment")]
+    Closed,
     #[error("nothing is at this address")]
     NotFound,
     #[error("TRACE is not served here")]
     Trace,
     #[error(transparent)]
     Call(#[from] CallError),
-    #[error(transparent)]
+    #[error("the app gave {0}")]
     Answer(#[from] AnswerError),
     #[error(transparent)]
     NamedFile(#[from] NamedFileError),
+    #[error(transparent)]
+    Proxy(#[from] ProxyError),
     #[error("the request cannot be put before the app")]
     Environ,
     #[error("the body cannot be handed on: {0}")]
@@ -58,8 +63,9 @@ impl Trouble {
             Self::Call(error) => call_status(*error),
             Self::Answer(_) | Self::NamedFile(NamedFileError::Outside { .. }) => 502,
             Self::NamedFile(NamedFileError::Missing { .. }) => 404,
+            Self::Proxy(error) => proxy_status(error),
             Self::Environ => 400,
-            Self::Descriptor(_) => 503,
+            Self::Descriptor(_) | Self::Closed => 503,
         }
     }
 
@@ -86,6 +92,13 @@ impl Trouble {
                 503 => "The site is busy. Please try again in a moment.".to_owned(),
                 504 => "The site took too long to answer.".to_owned(),
                 414 | 431 => "The request is too large.".to_owned(),
+                _ => "The site did not answer.".to_owned(),
+            },
+            Self::Proxy(ProxyError::Client(_)) => sentence(&self.to_string()),
+            Self::Proxy(error) => match proxy_status(error) {
+                503 => "The site is not available. Please try again in a moment.".to_owned(),
+                504 => "The site took too long to answer.".to_owned(),
+                508 => "The request went in a circle.".to_owned(),
                 _ => "The site did not answer.".to_owned(),
             },
             Self::NamedFile(NamedFileError::Missing { .. }) => {
@@ -121,6 +134,17 @@ fn body_status(error: &BodyError) -> u16 {
             Some(Errno::NOSPC | Errno::DQUOT | Errno::FBIG) => 507,
             _ => 500,
         },
+    }
+}
+
+fn proxy_status(error: &ProxyError) -> u16 {
+    match error {
+        ProxyError::Upstream { .. } if error.is_timeout() => 504,
+        ProxyError::Upstream { .. } => 502,
+        ProxyError::NoneInService { .. } => 503,
+        ProxyError::Loop => 508,
+        ProxyError::Client(error) => body_status(error),
+        ProxyError::Spool(_) => 500,
     }
 }
 
@@ -183,6 +207,7 @@ fn sentence(text: &str) -> String {
 /// The standard reason phrase; `Unknown` for statuses that have none.
 pub(crate) fn reason(status: u16) -> &'static str {
     match status {
+        101 => "Switching Protocols",
         200 => "OK",
         201 => "Created",
         202 => "Accepted",

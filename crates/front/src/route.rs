@@ -2,6 +2,7 @@
 
 use crate::files::{FileMount, Pages};
 use crate::mount::{Mount, Serves};
+use crate::proxy::Proxy;
 use crate::redirect::{self, Redirect};
 use crate::request::Request;
 use crate::respond::Trouble;
@@ -13,6 +14,7 @@ pub(crate) enum Route<'t, 'r> {
     Files(&'t FileMount, &'r [u8]),
     Pages(&'t Mount, &'t Pages, &'r [u8]),
     Redirect(&'t Redirect, &'r [u8]),
+    Proxy(&'t Proxy),
     /// To the site's canonical host.
     Moved(&'t str),
     App(&'t Site, &'t AppRoute),
@@ -39,6 +41,9 @@ pub(crate) fn find<'t, 'r>(
         (None, Some(_)) => return Err(Trouble::NoSite),
         (None, None) => return Err(Trouble::NoHost),
     };
+    if site.is_closed {
+        return Err(Trouble::Closed);
+    }
     if let Some(host) = moved_to {
         return Ok(Route::Moved(host));
     }
@@ -66,6 +71,9 @@ fn at<'t, 'r>(
         Serves::Files(files) => Ok(Route::Files(files, rest)),
         Serves::Pages(pages) => Ok(Route::Pages(mount, pages, rest)),
         Serves::Redirect(redirect) => Ok(Route::Redirect(redirect, rest)),
+        // Behind the mount's own URL an encoded slash is the upstream's to read.
+        Serves::Proxy(proxy) if proxy.is_named_plainly(request, rest) => Ok(Route::Proxy(proxy)),
+        Serves::Proxy(_) => Err(Trouble::NotFound),
     }
 }
 

@@ -10,13 +10,14 @@ use std::future::Future;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::pin::pin;
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 use std::time::{Duration, Instant};
 
 use rustix::io::Errno;
 use rustix::net::{SendFlags, Shutdown};
-use tokio::io::Interest;
 use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
+use tokio::io::{Interest, ReadBuf};
+use tokio::sync::Notify;
 
 use crate::limits::Limits;
 use crate::sys;
@@ -33,6 +34,8 @@ pub(crate) enum Phase {
     Idle,
     /// A request is being read or answered.
     Busy,
+    /// Any number of requests at once (HTTP/2): it says itself when it can end.
+    Shared,
 }
 
 #[derive(Debug)]
@@ -41,6 +44,7 @@ pub(crate) struct Socket {
     deadline: Cell<Option<Instant>>,
     expired: Cell<bool>,
     phase: Cell<Phase>,
+    dismissed: Notify,
 }
 
 impl Socket {
@@ -51,6 +55,7 @@ impl Socket {
             deadline: Cell::new(None),
             expired: Cell::new(false),
             phase: Cell::new(Phase::Fresh),
+            dismissed: Notify::new(),
         })
     }
 
@@ -125,6 +130,57 @@ impl Socket {
             tv_nsec: 0,
         };
         matches!(rustix::event::poll(&mut polled, Some(&now)), Ok(0))
+    }
+
+    /// Reads what has arrived, at most what `buffer` takes; nothing at the end.
+    pub(crate) fn poll_read(
+        &self,
+        context: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_read_ready(context))?;
+            let room = buffer.remaining();
+            match rustix::io::read(self.fd.get_ref(), buffer.initialize_unfilled()) {
+                Ok(count) => {
+                    if count < room {
+                        guard.clear_ready();
+                    }
+                    buffer.advance(count);
+                    return Poll::Ready(Ok(()));
+                }
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Writes as much as the kernel takes at once.
+    pub(crate) fn poll_write(
+        &self,
+        context: &mut Context<'_>,
+        slices: &[IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        loop {
+            let mut guard = ready!(self.fd.poll_write_ready(context))?;
+            match rustix::io::writev(self.fd.get_ref(), slices) {
+                Ok(count) => return Poll::Ready(Ok(count)),
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+    }
+
+    /// Waits until the connection is asked to end. For those that cannot see it by themselves.
+    pub(crate) async fn dismissed(&self) {
+        self.dismissed.notified().await;
+    }
+
+    /// Asks the connection to end when its requests are done.
+    pub(crate) fn dismiss(&self) {
+        self.dismissed.notify_one();
     }
 
     /// Waits until there is something to read: bytes, the end, or an error.
@@ -307,6 +363,15 @@ impl Pace {
         let earned = Duration::from_millis(earned);
         let allowed = (self.grace + earned).saturating_sub(self.waited);
         now + allowed.min(self.stall)
+    }
+
+    /// Waits for something of the peer, who is no socket's only user; `None`: it was too slow.
+    pub(crate) async fn within<T>(&mut self, moving: impl Future<Output = T>) -> Option<T> {
+        let since = Instant::now();
+        let until = self.deadline(since).into();
+        let outcome = tokio::time::timeout_at(until, moving).await.ok();
+        self.waited += since.elapsed();
+        outcome
     }
 
     /// Waits for `moving` with the pace's deadline on `socket`, and counts the bytes it returns.

@@ -11,6 +11,7 @@ use hotclub_app::Lane;
 use crate::files::FileMount;
 use crate::hosts::HostMap;
 use crate::mount::Mount;
+use crate::proxy::Proxy;
 use crate::redirect::Redirect;
 
 /// All sites of a front.
@@ -19,14 +20,16 @@ pub struct Table {
     by_host: HostMap<Door>,
     fallback: Option<Arc<Site>>,
     own: Option<Arc<Site>>,
+    /// Of all sites: what has to be looked after without a request.
+    proxies: Vec<Arc<Proxy>>,
 }
 
 /// What a host leads to.
 #[derive(Clone, Debug)]
 struct Door {
     site: Arc<Site>,
-    /// Its visitors are sent to the site's canonical host.
-    moved: bool,
+    /// Its visitors are sent to this host.
+    moved_to: Option<Arc<str>>,
 }
 
 /// The site of a request.
@@ -43,12 +46,14 @@ pub struct Site {
     pub name: String,
     /// Names, and `*.` with a name: see [`HostMap`].
     pub hosts: Vec<String>,
-    moved: Vec<String>,
-    canonical: Option<Box<str>>,
+    /// Hosts whose visitors are sent to another.
+    moved: Vec<(String, Arc<str>)>,
     mounts: Vec<Mount>,
     /// By the exact path.
     redirects: HashMap<Box<[u8]>, Redirect>,
     pub app: Option<AppRoute>,
+    /// It is there, but nothing of it can be shown now.
+    pub(crate) is_closed: bool,
 }
 
 /// An app: one lane for each thread of the front, in the order of the threads.
@@ -74,17 +79,22 @@ impl Table {
     #[must_use]
     pub fn new(sites: impl IntoIterator<Item = Arc<Site>>, fallback: Option<Arc<Site>>) -> Self {
         let mut by_host = HostMap::default();
+        let mut proxies = Vec::new();
+        proxies.extend(fallback.iter().flat_map(|site| site.proxies()));
         for site in sites {
-            let served = site.hosts.iter().map(|host| (host, false));
-            for (host, moved) in served.chain(site.moved.iter().map(|host| (host, true))) {
-                let site = Arc::clone(&site);
-                by_host.insert(host, Door { site, moved });
+            proxies.extend(site.proxies());
+            let served = site.hosts.iter().map(|host| (host, None));
+            let moved = site.moved.iter().map(|(host, to)| (host, Some(to)));
+            for (host, moved_to) in served.chain(moved) {
+                let (site, moved_to) = (Arc::clone(&site), moved_to.cloned());
+                by_host.insert(host, Door { site, moved_to });
             }
         }
         Self {
             by_host,
             fallback,
             own: None,
+            proxies,
         }
     }
 
@@ -92,8 +102,14 @@ impl Table {
     /// connection came to, or (HTTP/1.0) no host at all.
     #[must_use]
     pub fn with_own(mut self, site: Arc<Site>) -> Self {
+        self.proxies.extend(site.proxies());
         self.own = Some(site);
         self
+    }
+
+    /// Every proxy of every site; one may come several times.
+    pub(crate) fn proxies(&self) -> impl Iterator<Item = &Arc<Proxy>> {
+        self.proxies.iter()
     }
 
     /// The site of a host without port, in any case (`None`: HTTP/1.0 without one), asked for on a connection to
@@ -104,7 +120,7 @@ impl Table {
         if !self.by_host.is_empty()
             && let Some(door) = host.and_then(|host| self.by_host.get(host))
         {
-            let moved_to = door.site.canonical.as_deref().filter(|_| door.moved);
+            let moved_to = door.moved_to.as_deref();
             let site = &door.site;
             return Some(Found { site, moved_to });
         }
@@ -141,18 +157,27 @@ impl Site {
             name: name.into(),
             hosts,
             moved: Vec::new(),
-            canonical: None,
             mounts,
             redirects: HashMap::new(),
             app,
+            is_closed: false,
         }
     }
 
-    /// Visitors of the hosts `moved` are sent to `canonical`.
+    /// A site that is being started or did not start: 503 for everything.
     #[must_use]
-    pub fn moving(mut self, moved: Vec<String>, canonical: &str) -> Self {
-        self.moved = moved;
-        self.canonical = Some(canonical.into());
+    pub fn closed(name: impl Into<String>, hosts: Vec<String>) -> Self {
+        Self {
+            is_closed: true,
+            ..Self::new(name, hosts, Vec::new(), None)
+        }
+    }
+
+    /// Visitors of the first host of each pair are sent to the second.
+    #[must_use]
+    pub fn moving(mut self, hosts: impl IntoIterator<Item = (String, String)>) -> Self {
+        let hosts = hosts.into_iter();
+        self.moved = hosts.map(|(host, to)| (host, to.into())).collect();
         self
     }
 
@@ -164,6 +189,10 @@ impl Site {
             .map(|(path, redirect)| (path.into_bytes().into(), redirect))
             .collect();
         self
+    }
+
+    fn proxies(&self) -> impl Iterator<Item = Arc<Proxy>> {
+        self.mounts.iter().filter_map(Mount::proxied).cloned()
     }
 
     /// The internal mount in whose folder a file lies (by the text of its absolute path), and what follows
@@ -183,7 +212,7 @@ impl Site {
     pub fn mount<'s, 'p>(&'s self, path: &'p [u8]) -> Option<(&'s Mount, &'p [u8])> {
         self.mounts
             .iter()
-            .find_map(|mount| Some((mount, path.strip_prefix(&*mount.url)?)))
+            .find_map(|mount| Some((mount, mount.rest(path)?)))
     }
 
     /// The redirect of exactly this path.
@@ -248,7 +277,7 @@ mod tests {
     fn visitors_of_a_moved_host_are_sent_to_the_canonical_one() {
         let hosts = vec!["example.com".to_owned(), "*.example.com".to_owned()];
         let site = Site::new("a", hosts, vec![], None);
-        let site = site.moving(vec!["www.example.com".to_owned()], "example.com");
+        let site = site.moving([("www.example.com".to_owned(), "example.com".to_owned())]);
         let table = Table::new([Arc::new(site)], None);
         for (host, expected) in [
             ("example.com", None),

@@ -13,14 +13,16 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::access_log::LogBuffer;
 use crate::addresses::Guest;
 use crate::clock::Clock;
+use crate::conn;
 use crate::front::Shared;
-use crate::h1;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
+use crate::proxy::{self, Pools};
 use crate::request::Request;
 use crate::request_id::IdSource;
 use crate::socket::{Phase, Socket};
 use crate::sys;
+use crate::table::Table;
 
 /// How often the sweeper looks at the deadlines, while there are connections.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -39,6 +41,8 @@ pub(crate) enum Command {
     StopAccepting,
     /// A connection that another thread accepted.
     Take(Accepted),
+    /// Looks after what the table wants looked after.
+    Tend(Arc<Table>),
     Drain {
         deadline: Instant,
         done: oneshot::Sender<()>,
@@ -54,6 +58,7 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
     pub(crate) ids: IdSource,
     pub(crate) log: Option<LogBuffer>,
+    pub(crate) pools: Rc<Pools>,
     sockets: RefCell<Slab<Rc<Socket>>>,
     came: Notify,
     went: Notify,
@@ -67,6 +72,7 @@ impl Thread {
             index,
             clock: Clock::default(),
             ids: IdSource::new(),
+            pools: Rc::default(),
             log: shared.log.as_ref().map(LogBuffer::new),
             shared,
             sockets: RefCell::default(),
@@ -143,7 +149,7 @@ impl Thread {
         self.came.notify_one();
         tokio::task::spawn_local(async move {
             let thread = &seat.thread;
-            h1::conn::serve(thread, &socket, &ends).await;
+            conn::serve(thread, &socket, &ends).await;
         });
     }
 
@@ -177,6 +183,7 @@ impl Thread {
                     let sooner = socket.deadline().map_or(last, |at| at.min(last));
                     socket.set_deadline(Some(sooner));
                 }
+                Phase::Shared => socket.dismiss(),
                 Phase::Busy => {}
             }
         }
@@ -244,6 +251,7 @@ pub(crate) async fn run(thread: Rc<Thread>, mut commands: mpsc::UnboundedReceive
                     acceptor.abort();
                 }
             }
+            Command::Tend(table) => table.proxies().for_each(proxy::keep_checking),
             Command::Take(accepted) => thread.serve(accepted),
             Command::Drain { deadline, done } => {
                 tokio::task::spawn_local(Rc::clone(&thread).drain(deadline, done));

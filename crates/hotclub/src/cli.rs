@@ -1,11 +1,15 @@
 //! The command line as it was typed. Each command's own file resolves it.
 
+mod check;
+mod host;
 mod inspect;
 mod manage;
 mod serve;
 mod up;
 mod upgrade;
 
+pub(crate) use check::CheckArgs;
+pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use manage::ManageArgs;
 pub(crate) use serve::ServeArgs;
@@ -29,12 +33,14 @@ pub(crate) struct Cli {
 pub(crate) enum Command {
     /// Run this project here, now, production-like, in the foreground
     Up(UpArgs),
+    /// Run all sites of this server, in the foreground
+    Host(HostArgs),
     /// Run only the app server; options are named as Gunicorn's
     Serve(Box<ServeArgs>),
     /// Say what Hotclub found out about a project, and from where
     Inspect(InspectArgs),
-    /// Check a project's configuration and settings, with hints
-    Check(InspectArgs),
+    /// Check a site's or a server's configuration and settings, with hints
+    Check(CheckArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
@@ -46,9 +52,10 @@ impl Cli {
     pub(crate) fn wants_json(&self) -> bool {
         match &self.command {
             Command::Up(args) => args.json,
-            Command::Inspect(args) | Command::Check(args) => args.json,
+            Command::Host(args) => args.json,
+            Command::Inspect(args) => args.json,
             Command::Upgrade(args) => args.json,
-            Command::Serve(_) | Command::Manage(_) => false,
+            Command::Check(_) | Command::Serve(_) | Command::Manage(_) => false,
         }
     }
 }

@@ -46,6 +46,9 @@ pub(crate) enum Event<'a> {
         log: Option<&'a PathBuf>,
     },
     Serving(&'a Serving),
+    /// Several sites, or one without an app.
+    #[serde(rename = "serving")]
+    Hosting(&'a Hosting),
     Reloaded {
         generation: u64,
         seconds: f64,
@@ -93,6 +96,24 @@ pub(crate) struct Serving {
     pub(crate) pid: u32,
 }
 
+/// What a program with any number of sites serves.
+#[derive(Clone, Debug, Default, Serialize)]
+pub(crate) struct Hosting {
+    pub(crate) urls: Vec<String>,
+    pub(crate) sites: Vec<SiteState>,
+    pub(crate) seconds: f64,
+    pub(crate) pid: u32,
+}
+
+/// How a site fares.
+#[derive(Clone, Debug, Serialize)]
+pub(crate) struct SiteState {
+    pub(crate) name: String,
+    pub(crate) hosts: Vec<String>,
+    /// `serving`, `starting` or `down`.
+    pub(crate) state: &'static str,
+}
+
 /// Where events go.
 #[derive(Debug)]
 pub(crate) struct Console {
@@ -100,6 +121,8 @@ pub(crate) struct Console {
     quiet: bool,
     spinner: ProgressBar,
     step: Mutex<Option<(String, Instant)>>,
+    /// The site that is spoken of, where there are several.
+    site: Option<String>,
 }
 
 impl Console {
@@ -119,6 +142,7 @@ impl Console {
             quiet: false,
             spinner,
             step: Mutex::new(None),
+            site: None,
         }
     }
 
@@ -130,6 +154,18 @@ impl Console {
             quiet: true,
             spinner,
             step: Mutex::new(None),
+            site: None,
+        }
+    }
+
+    /// Says of each thing that it is this site's; several may speak at a time.
+    pub(crate) fn of_site(&self, site: &str) -> Self {
+        Self {
+            json: self.json,
+            quiet: self.quiet,
+            spinner: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
+            step: Mutex::new(None),
+            site: Some(site.to_owned()),
         }
     }
 
@@ -148,7 +184,7 @@ impl Console {
         if self.json
             && let Some((name, _)) = &*self.lock()
         {
-            print_json(&Event::Progress { name, message });
+            self.print_json(&Event::Progress { name, message });
         }
     }
 
@@ -238,13 +274,24 @@ impl Console {
             return;
         }
         if self.json {
-            print_json(event);
+            self.print_json(event);
         } else {
             self.spinner.suspend(|| {
                 // Nobody is left to tell when stderr is closed.
-                let _ = writeln!(anstream::stderr(), "{}", human());
+                let _ = match &self.site {
+                    Some(site) => {
+                        let text = human().replace('\n', "\n  ");
+                        writeln!(anstream::stderr(), "{QUIET}{site}:{QUIET:#} {text}")
+                    }
+                    None => writeln!(anstream::stderr(), "{}", human()),
+                };
             });
         }
+    }
+
+    fn print_json(&self, event: &Event<'_>) {
+        let site = self.site.as_deref();
+        print_json(&Told { site, event });
     }
 
     fn lock(&self) -> std::sync::MutexGuard<'_, Option<(String, Instant)>> {
@@ -254,13 +301,46 @@ impl Console {
     }
 }
 
-fn print_json(event: &Event<'_>) {
+/// An event, and whose it is.
+#[derive(Serialize)]
+struct Told<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    site: Option<&'a str>,
+    #[serde(flatten)]
+    event: &'a Event<'a>,
+}
+
+fn print_json(event: &Told<'_>) {
     let mut stdout = std::io::stdout().lock();
     let written = serde_json::to_writer(&mut stdout, event).map_err(std::io::Error::from);
     // A closed pipe: whoever read the events has left, which is no reason to stop serving.
     let _ = written
         .and_then(|()| stdout.write_all(b"\n"))
         .and_then(|()| stdout.flush());
+}
+
+impl Hosting {
+    /// `http://… · portfolio (example.com), blog: down`
+    pub(crate) fn rendered(&self) -> String {
+        let site = |site: &SiteState| {
+            let hosts: Vec<_> = site
+                .hosts
+                .iter()
+                .map(|host| hotclub_config::shown_host(host))
+                .collect();
+            let hosts = match hosts.is_empty() {
+                true => "every host".to_owned(),
+                false => hosts.join(", "),
+            };
+            match site.state {
+                "serving" => format!("{} ({hosts})", site.name),
+                state => format!("{} ({hosts}): {BAD}{state}{BAD:#}", site.name),
+            }
+        };
+        let sites: Vec<String> = self.sites.iter().map(site).collect();
+        let (urls, sites) = (self.urls.join(" "), sites.join(" · "));
+        format!("{GOOD}serving{GOOD:#} {urls}  {QUIET}{sites}{QUIET:#}")
+    }
 }
 
 impl Serving {

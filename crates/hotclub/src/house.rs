@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use hotclub_app::{AppFailure, Generation, Lane, Spec, StartError, View};
 use hotclub_front::{Front, Table};
+use tokio::runtime::Handle;
 use tokio::sync::watch;
 
 use crate::console::{Console, Event, Failure};
@@ -37,6 +38,13 @@ pub(crate) struct Plan {
     pub(crate) traceback: Option<PathBuf>,
 }
 
+impl Plan {
+    async fn start(&self, front: &Front) -> Result<Generation, Failure> {
+        let traceback = self.traceback.as_deref();
+        start_generation(&self.spec, self.probe.as_ref(), traceback, front.runtimes()).await
+    }
+}
+
 /// Front and generation while they serve.
 pub(crate) struct House {
     plan: Plan,
@@ -62,7 +70,7 @@ impl House {
         front: Front,
         systemd: &Systemd,
     ) -> Result<Self, Failure> {
-        let generation = start_generation(&plan, &front).await?;
+        let generation = plan.start(&front).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
         let leaving = tokio::task::JoinSet::new();
@@ -161,7 +169,7 @@ impl House {
     async fn reload(&mut self, console: &Console) {
         let began = Instant::now();
         self.systemd.reloading();
-        let started = start_generation(&self.plan, &self.front).await;
+        let started = self.plan.start(&self.front).await;
         let made = match started {
             Ok(generation) => {
                 (self.plan.table)(generation.lanes()).map(|table| (generation, table))
@@ -315,10 +323,16 @@ async fn changed(watch: &mut Option<Watch>) {
     }
 }
 
-async fn start_generation(plan: &Plan, front: &Front) -> Result<Generation, Failure> {
-    let generation = Generation::start(plan.spec.clone(), front.runtimes())
+/// Starts a generation and asks it one request.
+pub(crate) async fn start_generation(
+    spec: &Spec,
+    probe: Option<&Probe>,
+    traceback: Option<&Path>,
+    runtimes: &[Handle],
+) -> Result<Generation, Failure> {
+    let generation = Generation::start(spec.clone(), runtimes)
         .await
-        .map_err(|error| start_failure(&error, &plan.spec, plan.traceback.as_deref()))?;
+        .map_err(|error| start_failure(&error, spec, traceback))?;
     let threads = &generation.loaded().threads;
     if !threads.is_empty() {
         tracing::warn!(
@@ -328,7 +342,7 @@ async fn start_generation(plan: &Plan, front: &Front) -> Result<Generation, Fail
         );
     }
     let lanes = generation.lanes();
-    if let (Some(probe), Some(lane)) = (&plan.probe, lanes.first())
+    if let (Some(probe), Some(lane)) = (probe, lanes.first())
         && let Err(error) = probe.ask(lane).await
     {
         generation.drain(Duration::from_secs(1)).await;

@@ -1,8 +1,11 @@
 //! The program: reads the command line and hands over to the command's own file.
 
+mod check;
 mod cli;
 mod console;
 mod descriptors;
+mod face;
+mod host;
 mod house;
 mod inspect;
 mod interpreter;
@@ -85,8 +88,9 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
             namespace::check()?;
             up::run(&args, console, &origin.systemd).await
         }
+        Command::Host(args) => host::run(&args, console, &origin.systemd).await,
         Command::Inspect(args) => inspect::run(&args, console).await,
-        Command::Check(args) => inspect::check(&args, console).await,
+        Command::Check(args) => check::run(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,
         Command::Upgrade(args) => upgrade::ask(&args, console).await,
     }

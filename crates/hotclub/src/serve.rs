@@ -286,6 +286,7 @@ fn front_options(
         threads: crate::front_threads(args.threads as usize),
         limits: Limits::from(limits),
         trusted,
+        h2c: args.h2c,
         log,
         buffers,
     })

@@ -1,6 +1,7 @@
 //! Reads a project's `hotclub.toml`: what `up`, `inspect` and `check` have in common.
 
 use std::path::Path;
+use std::sync::Arc;
 
 use hotclub_config::{Faults, Site, unsupported};
 
@@ -13,10 +14,7 @@ pub(crate) fn load(dir: &Path, console: &Console) -> Result<Site, Failure> {
         return Err(Failure::new(format!("{}: no such folder", dir.display())));
     }
     let site = hotclub_config::load(&dir).map_err(|faults| faults_of(&faults))?;
-    let mut missing = Faults::default();
-    unsupported(&site)
-        .into_iter()
-        .for_each(|fault| missing.push(fault));
+    let missing = faults(&site);
     if !missing.is_empty() {
         return Err(faults_of(&missing));
     }
@@ -26,6 +24,33 @@ pub(crate) fn load(dir: &Path, console: &Console) -> Result<Site, Failure> {
     Ok(site)
 }
 
-fn faults_of(faults: &Faults) -> Failure {
+/// The same during a reload: whoever started us has read the doubts.
+pub(crate) fn reread(dir: &Path) -> Result<Arc<Site>, Failure> {
+    load(dir, &Console::quiet()).map(Arc::new)
+}
+
+/// What only a look beyond the file shows: what is not built, folders that are not there.
+pub(crate) fn faults(site: &Site) -> Faults {
+    let mut found = Faults::from(unsupported(site));
+    if let Some(pages) = site.pages.as_ref().filter(|pages| !pages.root.is_dir()) {
+        let message = format!("there is no folder {}", pages.root.display());
+        let fault = site.fault_at("static.root", message);
+        found.push(
+            fault.hint(
+                "build the site first, or correct the path; it starts at hotclub.toml's folder",
+            ),
+        );
+    }
+    for (at, files) in site.files.iter().enumerate() {
+        if files.path.exists() && !files.path.is_dir() {
+            let message = format!("{} is not a folder", files.path.display());
+            let fault = site.fault_at(&format!("files.{at}.path"), message);
+            found.push(fault.hint("name the folder that holds the files"));
+        }
+    }
+    found
+}
+
+pub(crate) fn faults_of(faults: &Faults) -> Failure {
     Failure::new("hotclub.toml is not as it should be").detail(faults.to_string())
 }

@@ -1,17 +1,20 @@
 //! `hotclub up [DIR]`: from a folder to a served site. One step after another, each skipped when
 //! nothing changed since the last start.
 
-mod app;
-mod database;
-mod release;
-mod site;
+pub(crate) mod app;
+pub(crate) mod database;
+pub(crate) mod release;
+pub(crate) mod site;
 
 use std::time::{Duration, Instant};
 
+use hotclub_config::Site;
 use hotclub_front::{AccessLog, Front};
 
 use crate::cli::UpArgs;
 use crate::console::{Console, Event, Failure, Serving};
+use crate::face;
+use crate::host;
 use crate::house::House;
 use crate::listeners::Listeners;
 use crate::project::{Project, State};
@@ -21,16 +24,20 @@ use crate::watch::Watch;
 use database::Database;
 
 /// PostgreSQL writes what it has in memory before it ends.
-const DATABASE_GRACE: Duration = Duration::from_secs(60);
+pub(crate) const DATABASE_GRACE: Duration = Duration::from_secs(60);
 
 pub(crate) async fn run(
     args: &UpArgs,
     console: &Console,
     systemd: &Systemd,
 ) -> Result<(), Failure> {
+    let site = crate::site_file::load(&args.dir, console)?;
+    if !face::has_app(&site) {
+        return host::alone(site, args, console, systemd).await;
+    }
     let mut signals = Signals::listen()?;
     let mut database = Database::None;
-    let outcome = serve(args, console, systemd, &mut signals, &mut database).await;
+    let outcome = serve(args, site, console, systemd, &mut signals, &mut database).await;
     match &database {
         Database::Managed(server) => {
             tokio::select! {
@@ -51,6 +58,7 @@ pub(crate) async fn run(
 
 async fn serve(
     args: &UpArgs,
+    site: Site,
     console: &Console,
     systemd: &Systemd,
     signals: &mut Signals,
@@ -58,7 +66,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let began = Instant::now();
     let prepared = tokio::select! {
-        prepared = prepare(args, console, systemd, database) => prepared?,
+        prepared = prepare(args, site, console, systemd, database) => prepared?,
         _ = signals.stop() => return Ok(()),
     };
     let Prepared {
@@ -89,12 +97,12 @@ struct Prepared {
 
 async fn prepare(
     args: &UpArgs,
+    site: Site,
     console: &Console,
     systemd: &Systemd,
     database: &mut Database,
 ) -> Result<Prepared, Failure> {
     systemd.status("preparing environment, database and files");
-    let site = crate::site_file::load(&args.dir, console)?;
     let addresses = if args.listen.is_empty() {
         &site.server.listen
     } else {
@@ -111,10 +119,10 @@ async fn prepare(
 
     console.begin("app");
     systemd.status("importing the app");
-    let buffers = site::buffers(&project, &state)?;
+    let buffers = site::buffers(&project.site.limits, &state.dir)?;
     let plan = app::plan(&project, &state, &statics, &buffers)?;
-    let log = access_log(&project, args)?;
-    let front = Front::start(site::front_options(&project, log, buffers)?)?;
+    let log = access_log(&project.site.log, args.json)?;
+    let front = Front::start(site::front_options(&project.site, log, buffers)?)?;
     let house = House::start(plan, front, systemd).await?;
     console.done(&app::summary(&project, house.generation()));
 
@@ -144,7 +152,7 @@ async fn prepare(
 }
 
 /// Stops at what cannot work and warns of what should not be.
-fn fit(project: &Project, console: &Console) -> Result<(), Failure> {
+pub(crate) fn fit(project: &Project, console: &Console) -> Result<(), Failure> {
     if let Some(missing) = project.inspection.missing.first() {
         let message = format!(
             "{} needs the module {}, which is not installed",
@@ -168,17 +176,19 @@ fn fit(project: &Project, console: &Console) -> Result<(), Failure> {
 }
 
 /// With `--json`, stdout is for events.
-fn access_log(project: &Project, args: &UpArgs) -> Result<Option<AccessLog>, Failure> {
+pub(crate) fn access_log(
+    log: &hotclub_config::Log,
+    json: bool,
+) -> Result<Option<AccessLog>, Failure> {
     use hotclub_config::{AccessLog as Wanted, LogFormat};
     use hotclub_front::{Format, Sink};
-    let log = &project.site.log;
     let format = match log.format {
         LogFormat::Combined => Format::Combined,
         LogFormat::Json => Format::Json,
     };
     let sink = match &log.access {
         Wanted::Off => return Ok(None),
-        Wanted::Stdout if args.json => return Ok(None),
+        Wanted::Stdout if json => return Ok(None),
         Wanted::Stdout => Sink::Stdout,
         Wanted::File(path) => Sink::File(path.clone()),
     };

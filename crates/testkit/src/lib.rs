@@ -12,6 +12,8 @@
 )]
 
 mod browser;
+pub mod conformance;
+mod frames;
 mod gate;
 mod launch;
 mod lines;
@@ -29,6 +31,7 @@ mod storm;
 mod wait;
 
 pub use browser::{Browser, Element};
+pub use frames::{Answered, END, END_HEADERS, Frame, Frames, asking, block, code, get, kind};
 pub use gate::Gate;
 pub use launch::{Ended, Launch};
 pub use lines::Lines;

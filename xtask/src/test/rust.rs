@@ -19,7 +19,11 @@ const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Tests with one of these words in their name need that thing; they are left out, and counted as
 /// skipped, where it is missing.
-const NAMED_NEEDS: [(&str, Need); 2] = [("browser", Need::Browser), ("postgres", Need::Postgres)];
+const NAMED_NEEDS: [(&str, Need); 3] = [
+    ("browser", Need::Browser),
+    ("postgres", Need::Postgres),
+    ("nghttp", Need::Nghttp),
+];
 
 /// Tests beside the code, then the examples in documentation.
 pub(crate) fn unit(context: &Context) -> Result<Outcome> {

@@ -52,7 +52,7 @@ impl Outcome {
     }
 }
 
-const SITE_NEEDS: &[Need] = &[Need::Python, Need::Postgres, Need::Browser];
+const SITE_NEEDS: &[Need] = &[Need::Python, Need::Postgres, Need::Browser, Need::Nghttp];
 
 pub(crate) const STEPS: &[Step] = &[
     Step {

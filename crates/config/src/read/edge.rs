@@ -1,11 +1,15 @@
-//! `[[files]]`, `[[proxy]]`, `[limits]`, `[log]` and `[server]`: what a visitor meets.
+//! `[[files]]`, `[limits]`, `[log]` and `[server]`: what a visitor meets.
+
+use std::net::SocketAddr;
 
 use ipnet::IpNet;
 use toml::de::DeValue;
 
 use super::app::path;
 use super::reader::{Reader, Section};
-use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Proxy, Server};
+use super::web;
+use crate::defaults;
+use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Server};
 use crate::mount::Mount;
 use crate::value::{self, Wrong};
 
@@ -19,6 +23,21 @@ pub(super) fn files(reader: &mut Reader, top: &mut Section<'_>, mounts: &mut Mou
             .get(&mut section, "internal", value::boolean)
             .unwrap_or(false);
         let max_age = reader.get(&mut section, "max_age", value::duration);
+        let cache = reader.get(&mut section, "cache", web::cache_control);
+        let index = reader
+            .get(&mut section, "index", value::boolean)
+            .unwrap_or(false);
+        if max_age.is_some() && cache.is_some() {
+            let keys = (section.key("max_age"), section.key("cache"));
+            let message = "`max_age` and `cache` both say how long the files are kept";
+            let hint = "remove one of them: `cache` is all of Cache-Control";
+            reader.collision((&keys.0, &keys.1), message.to_owned(), hint.to_owned());
+        }
+        if internal && index {
+            let hint = "remove one of them".to_owned();
+            let message = "nobody may list a folder that is internal".to_owned();
+            reader.fault(&section.key("index"), message, Some(hint));
+        }
         reader.end(section);
         if let (Some(url), Some(folder)) = (url, folder) {
             all.push(Files {
@@ -26,30 +45,15 @@ pub(super) fn files(reader: &mut Reader, top: &mut Section<'_>, mounts: &mut Mou
                 path: reader.dir().join(folder),
                 internal,
                 max_age,
+                cache,
+                index,
             });
         }
     }
     all
 }
 
-pub(super) fn proxies(
-    reader: &mut Reader,
-    top: &mut Section<'_>,
-    mounts: &mut Mounts,
-) -> Vec<Proxy> {
-    let mut all = Vec::new();
-    for mut section in reader.tables(top, "proxy") {
-        let url = mounts.read(reader, &mut section, "\"/grafana/\"");
-        let to = reader.require(&mut section, "to", target, "\"http://127.0.0.1:3000\"");
-        reader.end(section);
-        if let (Some(url), Some(to)) = (url, to) {
-            all.push(Proxy { url, to });
-        }
-    }
-    all
-}
-
-fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
+pub(super) fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
     const EXPECTED: &str = "a path that begins and ends with `/`";
     let text = value
         .as_str()
@@ -63,35 +67,13 @@ fn mount(value: &DeValue<'_>) -> Result<Mount, Wrong> {
     })
 }
 
-fn target(value: &DeValue<'_>) -> Result<String, Wrong> {
-    const EXPECTED: &str = "an http://, https:// or unix: address";
-    const EXAMPLE: &str = "\"http://127.0.0.1:3000\"";
-    let text = value::text(value, EXAMPLE)?;
-    let rest = ["http://", "https://", "unix:"]
-        .iter()
-        .find_map(|scheme| text.strip_prefix(scheme));
-    match rest {
-        Some(rest)
-            if !rest.is_empty() && !rest.starts_with([':', '?', '#']) && !text.contains(' ') =>
-        {
-            Ok(text)
-        }
-        Some(_) => Err(Wrong::value(EXPECTED, "this names no server").example(EXAMPLE)),
-        None if text.contains("://") => {
-            Err(Wrong::value(EXPECTED, "this scheme is not known").example(EXAMPLE))
-        }
-        None => Err(Wrong::value(EXPECTED, "the scheme is missing")
-            .example(value::quoted(&format!("http://{text}")))),
-    }
-}
-
 /// The mounts read so far, with the keys where they stand: one URL can have only one meaning. A mount
 /// below another is fine: the longer one wins.
 #[derive(Default)]
 pub(super) struct Mounts(Vec<(String, Mount)>);
 
 impl Mounts {
-    fn add(&mut self, reader: &mut Reader, key: String, url: &Mount) {
+    pub(super) fn add(&mut self, reader: &mut Reader, key: String, url: &Mount) {
         if let Some((earlier, _)) = self.0.iter().find(|(_, other)| other == url) {
             let message = format!("`{url}` is mounted twice");
             let hint = "give one of them another url, or remove it".to_owned();
@@ -100,7 +82,7 @@ impl Mounts {
         self.0.push((key, url.clone()));
     }
 
-    fn read(
+    pub(super) fn read(
         &mut self,
         reader: &mut Reader,
         section: &mut Section<'_>,
@@ -143,6 +125,9 @@ pub(super) fn limits(reader: &mut Reader, top: &mut Section<'_>) -> Limits {
                 value::whole(v, 0, u32::MAX)
             })
             .unwrap_or(default.max_connections_per_address),
+        max_streams: reader
+            .get(section, "max_streams", |v| value::whole(v, 1, 10_000))
+            .unwrap_or(default.max_streams),
         max_buffered_per_connection: reader
             .get(section, "max_buffered_per_connection", value::size)
             .unwrap_or(default.max_buffered_per_connection),
@@ -187,9 +172,10 @@ pub(super) fn log(reader: &mut Reader, top: &mut Section<'_>) -> Log {
     }
 }
 
-pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>) -> Server {
+/// `default`: where to listen when nothing is written.
+pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>, default: &[SocketAddr]) -> Server {
     let mut section = reader.table(top, "server");
-    let default = Server::default();
+    let default = || default.iter().copied().map(Listen::Tcp).collect();
     let dir = reader.dir().to_path_buf();
     let listen = reader.list(&mut section, "listen", "[\"127.0.0.1:8000\"]", listen);
     let listen = listen.map(|all| all.into_iter().map(|listen| joined(&dir, listen)).collect());
@@ -202,10 +188,12 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>) -> Server {
         );
     }
     let trusted = reader.list(&mut section, "trusted_proxies", "[\"127.0.0.1\"]", network);
+    let h2c = reader.get(&mut section, "h2c", value::boolean);
     reader.end(section);
     Server {
-        listen: listen.unwrap_or(default.listen),
-        trusted_proxies: trusted.unwrap_or(default.trusted_proxies),
+        listen: listen.unwrap_or_else(default),
+        trusted_proxies: trusted.unwrap_or_default(),
+        h2c: h2c.unwrap_or(defaults::H2C),
     }
 }
 

@@ -38,6 +38,11 @@ pub(super) struct Section<'t> {
 }
 
 impl Section<'_> {
+    /// Whether the file has this table.
+    pub(super) fn is_written(&self) -> bool {
+        self.table.is_some()
+    }
+
     /// The position key of one of this section's keys.
     pub(super) fn key(&self, key: &str) -> String {
         match self.path.is_empty() {
@@ -64,6 +69,11 @@ impl Reader {
     /// The folder of the file.
     pub(super) fn dir(&self) -> &Path {
         &self.dir
+    }
+
+    /// Whether a key was written, of those read so far.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.spans.contains_key(key)
     }
 
     pub(super) fn root<'t>(&self, table: &'t DeTable<'t>) -> Section<'t> {

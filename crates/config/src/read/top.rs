@@ -1,12 +1,15 @@
 //! The top level: name, hosts, and the sections in the order of the model.
 
+use std::path::Path;
+
 use toml::de::{DeTable, DeValue};
 
-use super::reader::{Reader, Section};
-use super::{app, data, edge};
+use super::reader::Reader;
+use super::{app, data, edge, hosts, proxy, web};
+use crate::host::Host;
 use crate::model::Site;
-use crate::name;
 use crate::value::{self, Wrong};
+use crate::{defaults, name};
 
 pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     let mut top = reader.root(document);
@@ -14,21 +17,64 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     if let Some(name) = reader.get(&mut top, "name", site_name) {
         site.name = name;
     }
-    site.hosts = hosts(reader, &mut top);
+    let hosts = hosts::read(reader, &mut top);
+    site.hosts = hosts.served;
+    site.moved = hosts.moved;
+    site.written_hosts = hosts.written;
     site.app = app::app(reader, &mut top);
     site.env = data::env(reader, &mut top);
     site.database = data::database(reader, &mut top);
     let mut mounts = edge::Mounts::default();
     site.files = edge::files(reader, &mut top, &mut mounts);
-    site.proxies = edge::proxies(reader, &mut top, &mut mounts);
+    site.proxies = proxy::proxies(reader, &mut top, &mut mounts);
+    site.pages = web::pages(reader, &mut top, &mut mounts);
+    site.redirects = web::redirects(reader, &mut top, &mut mounts);
+    no_app_left(reader, &site);
     site.processes = app::processes(reader, &mut top);
     site.release = app::release(reader, &mut top);
     site.runtime = app::runtime(reader, &mut top);
     site.limits = edge::limits(reader, &mut top);
     site.log = edge::log(reader, &mut top);
-    site.server = edge::server(reader, &mut top);
+    site.server = edge::server(reader, &mut top, &[defaults::LISTEN]);
     reader.end(top);
     site
+}
+
+/// A whole site of pages leaves an app nothing to answer.
+fn no_app_left(reader: &mut Reader, site: &Site) {
+    let is_whole = site
+        .pages
+        .as_ref()
+        .is_some_and(|pages| pages.url.as_str() == "/");
+    if is_whole && reader.has("app") {
+        let message = "`[static]` at `/` leaves no path for `[app]`".to_owned();
+        let hint = "give [static] a url of its own, such as url = \"/docs/\", or remove [app]";
+        reader.collision(("app", "static"), message, hint.to_owned());
+    }
+}
+
+/// What `host.toml` says; the places are joined to its folder.
+pub(super) fn host(reader: &mut Reader, document: &DeTable<'_>, file: &Path) -> Host {
+    const EXAMPLE: &str = "[\"/srv/portfolio\"]";
+    let mut top = reader.root(document);
+    let places = reader.list(&mut top, "sites", EXAMPLE, |v| value::text(v, EXAMPLE));
+    let default = reader.get(&mut top, "default", site_name);
+    let limits = edge::limits(reader, &mut top);
+    let log = edge::log(reader, &mut top);
+    let server = edge::server(reader, &mut top, &defaults::HOST_LISTEN);
+    reader.end(top);
+    let places = places.unwrap_or_default();
+    let dir = reader.dir();
+    Host {
+        file: file.to_path_buf(),
+        places: places.iter().map(|place| dir.join(place)).collect(),
+        default,
+        limits,
+        log,
+        server,
+        positions: Default::default(),
+        warnings: Default::default(),
+    }
 }
 
 /// A name of a site or a process.
@@ -40,29 +86,4 @@ pub(super) fn site_name(value: &DeValue<'_>) -> Result<String, Wrong> {
     let nearest = name::nearest_name(&text).unwrap_or_else(|| "portfolio".to_owned());
     let expected = "a name of small letters, digits, `-` and `_`, at most 63";
     Err(Wrong::value(expected, "this is no such name").example(value::quoted(&nearest)))
-}
-
-fn hosts(reader: &mut Reader, top: &mut Section<'_>) -> Vec<String> {
-    let hosts = reader
-        .list(top, "hosts", "[\"example.com\"]", host)
-        .unwrap_or_default();
-    for (at, host) in hosts.iter().enumerate() {
-        if let Some(first) = hosts[..at].iter().position(|earlier| earlier == host) {
-            let keys = (format!("hosts.{first}"), format!("hosts.{at}"));
-            let message = format!("the host `{host}` is named twice");
-            reader.collision((&keys.0, &keys.1), message, "remove one of them".to_owned());
-        }
-    }
-    hosts
-}
-
-fn host(value: &DeValue<'_>) -> Result<String, Wrong> {
-    let text = value::text(value, "[\"example.com\"]")?;
-    match name::host_problem(&text) {
-        None => Ok(text.to_ascii_lowercase()),
-        Some(problem) => {
-            Err(Wrong::value("a host name", problem)
-                .example("[\"example.com\", \"*.example.com\"]"))
-        }
-    }
 }

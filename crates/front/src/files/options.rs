@@ -39,6 +39,8 @@ pub struct MountOptions {
     /// How long a client may use a file without asking again; zero: it asks every time. `None`:
     /// the kind's default.
     pub max_age: Option<Duration>,
+    /// All of Cache-Control for names that are not hashed, checked by the configuration; goes before `max_age`.
+    pub cache_control: Option<String>,
     pub symlinks: Symlinks,
     /// Folders beneath the root, relative to it, that are not served: another mount's that is internal.
     /// Say [`Symlinks::Never`] with it, so that no link leads there.
@@ -82,6 +84,7 @@ impl MountOptions {
             kind,
             hashed: HashedNames::default(),
             max_age: None,
+            cache_control: None,
             symlinks: Symlinks::Beneath,
             hidden: Vec::new(),
             may_be_missing: kind != MountKind::Static,
@@ -104,6 +107,9 @@ impl MountOptions {
     pub(super) fn cache_control(&self, path: &[u8]) -> String {
         if self.hashed.contains(path) {
             return "public, max-age=31536000, immutable".to_owned();
+        }
+        if let Some(written) = &self.cache_control {
+            return written.clone();
         }
         let default = match self.kind {
             MountKind::Static => Duration::from_secs(60),

@@ -133,7 +133,7 @@ fn content(body: &Body) -> Vec<u8> {
                 Piece::File { file, offset, len } => stretch(file, *offset, *len),
             })
             .collect(),
-        Body::Flow(_) => panic!("no app here"),
+        Body::Flow(_) | Body::Tunnel(_) => panic!("no app here"),
     }
 }
 

@@ -25,7 +25,88 @@ pub(crate) struct Reader<'a> {
     pub(crate) plenty: bool,
 }
 
+/// How far a body has come that is handed on in parts.
+#[derive(Debug)]
+pub(crate) struct Arrival {
+    left: Left,
+    received: u64,
+    pace: Pace,
+    /// The client is still to be told that it may begin.
+    expects: bool,
+}
+
+#[derive(Debug)]
+enum Left {
+    Length(u64),
+    Chunks(Decoder),
+}
+
+impl Arrival {
+    pub(crate) fn new(message: &Message, thread: &Thread) -> Self {
+        Self {
+            left: match message.framing {
+                Framing::None => Left::Length(0),
+                Framing::Length(length) => Left::Length(length),
+                Framing::Chunked => Left::Chunks(Decoder::new()),
+            },
+            received: 0,
+            pace: Pace::new(thread.limits()),
+            expects: message.expects,
+        }
+    }
+
+    pub(crate) fn has_ended(&self) -> bool {
+        match &self.left {
+            Left::Length(left) => *left == 0,
+            Left::Chunks(decoder) => decoder.has_ended(),
+        }
+    }
+
+    /// Takes what belongs to the body from the front of `input`: how many bytes were used, and which of
+    /// them are the body's.
+    fn take<'i>(&mut self, input: &'i [u8]) -> Result<(usize, &'i [u8]), BodyError> {
+        match &mut self.left {
+            Left::Length(left) => {
+                let len = usize::try_from(*left).map_or(input.len(), |left| left.min(input.len()));
+                *left -= len as u64;
+                Ok((len, &input[..len]))
+            }
+            Left::Chunks(decoder) => Ok(match decoder.next(input)? {
+                (used, Found::Data(data)) => (used, data),
+                (used, Found::Nothing | Found::End) => (used, b""),
+            }),
+        }
+    }
+}
+
 impl Reader<'_> {
+    /// Some more of the body; `None` behind its end.
+    ///
+    /// # Errors
+    /// See [`BodyError`]; the connection cannot be kept then.
+    pub(crate) async fn part(&mut self, arrival: &mut Arrival) -> Result<Option<Bytes>, BodyError> {
+        let limit = self.thread.limits().body_bytes;
+        while !arrival.has_ended() {
+            if self.input.is_empty() {
+                if std::mem::take(&mut arrival.expects) {
+                    self.invite().await?;
+                }
+                self.more(&mut arrival.pace).await?;
+            }
+            let (used, data) = arrival.take(self.input.bytes())?;
+            let part = Bytes::copy_from_slice(data);
+            self.input.consume(used);
+            arrival.received += part.len() as u64;
+            if arrival.received > limit {
+                return Err(BodyError::TooLarge { limit });
+            }
+            if !part.is_empty() {
+                return Ok(Some(part));
+            }
+        }
+        Ok(None)
+    }
+
     /// The whole body. `100 Continue` is sent only once it is known to be wanted and allowed.
     ///
     /// # Errors

@@ -68,6 +68,11 @@ impl Decoder {
         }
     }
 
+    /// Whether the last chunk and the trailers are behind us.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.state == State::End
+    }
+
     /// Looks at `input` and returns how many of its bytes were used and what they were.
     ///
     /// # Errors

@@ -2,9 +2,12 @@
 
 use std::time::Instant;
 
+use bytes::Bytes;
+
+use crate::conn;
 use crate::exchange::{Client, Exchange, Outcome};
-use crate::h1::body::Reader;
-use crate::h1::head::{self, Message};
+use crate::h1::body::{Arrival, Reader};
+use crate::h1::head::{self, Framing, Message};
 use crate::h1::input::Input;
 use crate::h1::write::{End, Terms, Writer};
 use crate::handle::Handled;
@@ -41,12 +44,13 @@ struct Connection<'a> {
 }
 
 /// Serves a connection to its end.
-pub(crate) async fn serve(thread: &Thread, socket: &Socket, ends: &Ends) {
+/// What is in `input` was read already.
+pub(crate) async fn serve(thread: &Thread, socket: &Socket, ends: &Ends, input: Input) {
     let mut connection = Connection {
         thread,
         socket,
         ends,
-        input: Input::default(),
+        input,
     };
     socket.set_deadline(Some(Instant::now() + thread.first_wait()));
     while connection.wait().await {
@@ -55,7 +59,7 @@ pub(crate) async fn serve(thread: &Thread, socket: &Socket, ends: &Ends) {
         match Box::pin(connection.exchange()).await {
             After::Keep => {}
             After::Close => return,
-            After::Linger => return connection.linger().await,
+            After::Linger => return conn::linger(thread, socket, connection.input).await,
             After::Reset => return socket.reset(),
         }
         socket.enter(Phase::Idle);
@@ -119,6 +123,7 @@ impl<'a> Connection<'a> {
                 plenty: false,
             },
             message: &message,
+            arrival: None,
         };
         let Outcome::Answer(handled, whole) = exchange.answer(found, &mut visitor).await else {
             exchange.log_left(site);
@@ -214,36 +219,37 @@ impl<'a> Connection<'a> {
         exchange.log("", status, sent.bytes, &Default::default());
         After::Linger
     }
-
-    /// Says that nothing more comes and throws away what does come, within bounds, for a socket that
-    /// is closed over unread bytes takes back the answer.
-    async fn linger(&mut self) {
-        let limits = self.thread.limits();
-        self.socket.stop_writing();
-        self.socket
-            .set_deadline(Some(Instant::now() + limits.linger_time));
-        let mut thrown = 0;
-        while thrown < limits.linger_bytes && !self.socket.expired() {
-            self.input.clear();
-            match self.input.fill(self.thread, self.socket, READ).await {
-                Ok(count @ 1..) => thrown += count,
-                _ => break,
-            }
-        }
-        self.input.clear();
-        self.input.release(self.thread);
-    }
 }
 
 /// Whoever is at the other end, during one request.
 struct Visitor<'a> {
     reader: Reader<'a>,
     message: &'a Message,
+    /// Made when a body is wanted in parts.
+    arrival: Option<Arrival>,
 }
 
 impl Client for Visitor<'_> {
     async fn receive(&mut self) -> Result<RequestBody, BodyError> {
         self.reader.receive(self.message).await
+    }
+
+    fn announced(&self) -> Option<Option<u64>> {
+        match self.message.framing {
+            Framing::None => None,
+            Framing::Length(length) => Some(Some(length)),
+            Framing::Chunked => Some(None),
+        }
+    }
+
+    async fn next_part(&mut self) -> Result<Option<Bytes>, BodyError> {
+        let begin = || Arrival::new(self.message, self.reader.thread);
+        let arrival = self.arrival.get_or_insert_with(begin);
+        self.reader.part(arrival).await
+    }
+
+    fn has_ended(&self) -> bool {
+        self.arrival.as_ref().is_some_and(Arrival::has_ended)
     }
 
     async fn discard(&mut self) -> bool {

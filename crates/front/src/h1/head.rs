@@ -9,6 +9,9 @@ use crate::limits::{Limits, MAX_FIELDS};
 use crate::policy;
 use crate::request::{Request, Version};
 
+/// `websocket` has 9 bytes, and nothing that is in use many more.
+const PROTOCOL_MAX: usize = 32;
+
 /// How the body is delimited (RFC 9112, 6).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Framing {
@@ -87,6 +90,7 @@ pub(crate) fn parse(
     head::read_host(target.authority, fields.clone(), request)?;
     head::read_path(&target, request)?;
     let message = read_message(request.version, &fields)?;
+    read_upgrade(message.framing, request, &fields);
     policy::apply(fields, context, request)?;
     Ok(message)
 }
@@ -124,6 +128,30 @@ fn read_message<'f>(
         keep_alive,
         expects: expects && framing != Framing::None,
     })
+}
+
+/// The one protocol that a GET without a body asks for (RFC 9110, 7.8). Anything else that speaks of
+/// upgrades is an ordinary request.
+fn read_upgrade<'f>(
+    framing: Framing,
+    request: &mut Request,
+    fields: &(impl Iterator<Item = Line<'f>> + Clone),
+) {
+    let mut protocols = head::all(fields.clone(), "upgrade");
+    let (Some(protocol), None) = (protocols.next(), protocols.next()) else {
+        return;
+    };
+    let is_asked = request.version == Version::Http11
+        && request.method == b"GET"
+        && framing == Framing::None
+        && tokens(fields.clone(), "connection").any(|t| is(t, "upgrade"));
+    let is_one = (1..=PROTOCOL_MAX).contains(&protocol.len())
+        && protocol
+            .iter()
+            .all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'.' | b'/' | b'_'));
+    if is_asked && is_one {
+        request.upgrade.extend_from_slice(protocol);
+    }
 }
 
 fn read_framing<'f>(

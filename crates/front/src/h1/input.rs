@@ -30,6 +30,12 @@ impl Input {
         }
     }
 
+    /// Hands over what was not used.
+    pub(crate) fn take(&mut self) -> Vec<u8> {
+        self.buffer.drain(..std::mem::take(&mut self.used));
+        std::mem::take(&mut self.buffer)
+    }
+
     /// Everything is dealt with.
     pub(crate) fn clear(&mut self) {
         self.consume(self.bytes().len());

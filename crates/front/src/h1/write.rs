@@ -6,6 +6,7 @@ use std::os::fd::{AsFd, BorrowedFd};
 use hotclub_app::Part;
 
 use crate::environ::Decimal;
+use crate::extent::{Extent, extent, is_bodiless, own_fields};
 use crate::flow::Flow;
 use crate::h1::input::Input;
 use crate::message::{Body, Piece, Response};
@@ -86,6 +87,9 @@ impl<'a> Writer<'a> {
     pub(crate) async fn send(mut self, response: Response, terms: Terms) -> Sent {
         let transfer = transfer(&response, terms);
         let keep_alive = terms.keep_alive && transfer != Transfer::UntilClose;
+        if let Body::Tunnel(_) = response.body {
+            return self.tunnel(response, terms).await;
+        }
         self.head(&response, transfer, terms, keep_alive);
         let outcome = if terms.is_head || is_bodiless(response.status) {
             self.flush().await.map(|()| true)
@@ -107,6 +111,20 @@ impl<'a> Writer<'a> {
         }
     }
 
+    /// The connection is another protocol's from here on.
+    async fn tunnel(mut self, response: Response, terms: Terms) -> Sent {
+        self.head(&response, Transfer::None, terms, true);
+        let flushed = self.flush().await;
+        self.thread.give_buffer(std::mem::take(&mut self.out));
+        let (Ok(()), Body::Tunnel(tunnel)) = (flushed, response.body) else {
+            let end = End::Lost;
+            return Sent { bytes: 0, end };
+        };
+        let bytes = tunnel.run(self.thread, self.socket, self.input).await;
+        let end = End::Lost;
+        Sent { bytes, end }
+    }
+
     fn head(&mut self, response: &Response, transfer: Transfer, terms: Terms, keep_alive: bool) {
         let (date, _) = self.thread.clock.now();
         write_head(
@@ -122,7 +140,7 @@ impl<'a> Writer<'a> {
     /// `false`: the answer broke off.
     async fn body(&mut self, body: Body, transfer: Transfer) -> io::Result<bool> {
         match body {
-            Body::Empty | Body::Bodiless => self.flush().await?,
+            Body::Empty | Body::Bodiless | Body::Tunnel(_) => self.flush().await?,
             Body::Bytes(bytes) => {
                 self.slice(&bytes).await?;
                 self.flush().await?;
@@ -172,10 +190,8 @@ impl<'a> Writer<'a> {
             self.out.extend_from_slice(b"0\r\n\r\n");
         }
         self.flush().await?;
-        if left == 0 && flow.known_len().is_none() {
-            // The client has all that was announced; what the app does behind its last byte is
-            // still its to do, and not the client's to wait for.
-            tokio::task::spawn_local(async move { while let Some(Ok(_)) = flow.next().await {} });
+        if left == 0 {
+            flow.finish();
         }
         Ok(left == 0 || !matches!(transfer, Transfer::Length(_)))
     }
@@ -246,42 +262,12 @@ impl<'a> Writer<'a> {
     }
 }
 
-fn is_bodiless(status: u16) -> bool {
-    matches!(status, 204 | 304)
-}
-
 fn transfer(response: &Response, terms: Terms) -> Transfer {
-    match &response.body {
-        // An app's own length on 304 and HEAD tells of the body that GET would have.
-        Body::Flow(flow) => match (declared(response), flow.known_len()) {
-            _ if response.status == 204 => Transfer::None,
-            (Some(length), _) => Transfer::Length(length),
-            (None, Some(0)) if terms.is_head => Transfer::None,
-            _ if response.status == 304 => Transfer::None,
-            (None, Some(length)) => Transfer::Length(length),
-            (None, None) if terms.is_head => Transfer::None,
-            (None, None) if terms.version == Version::Http11 => Transfer::Chunked,
-            (None, None) => Transfer::UntilClose,
-        },
-        Body::Bodiless => Transfer::None,
-        _ if is_bodiless(response.status) => Transfer::None,
-        Body::Empty => Transfer::Length(0),
-        Body::Bytes(bytes) => Transfer::Length(bytes.len() as u64),
-        Body::File { len, .. } => Transfer::Length(*len),
-        Body::Parts(pieces) => Transfer::Length(pieces.iter().map(piece_len).sum()),
-    }
-}
-
-/// The app's own Content-Length; `answer` has checked that it is one number.
-fn declared(response: &Response) -> Option<u64> {
-    let text = response.fields.get("content-length")?;
-    std::str::from_utf8(text).ok()?.parse().ok()
-}
-
-fn piece_len(piece: &Piece) -> u64 {
-    match piece {
-        Piece::Bytes(bytes) => bytes.len() as u64,
-        Piece::File { len, .. } => *len,
+    match extent(response, terms.is_head) {
+        Extent::None => Transfer::None,
+        Extent::Length(length) => Transfer::Length(length),
+        Extent::Open if terms.version == Version::Http10 => Transfer::UntilClose,
+        Extent::Open => Transfer::Chunked,
     }
 }
 
@@ -301,13 +287,10 @@ fn write_head(
         None => out.extend_from_slice(respond::reason(response.status).as_bytes()),
     }
     out.extend_from_slice(b"\r\n");
-    let keeps_length = matches!(response.body, Body::Bodiless);
     let mut dated = false;
-    for (name, value) in response.fields.iter() {
+    for (name, value) in own_fields(response) {
         dated |= name.eq_ignore_ascii_case(b"date");
-        if keeps_length || !name.eq_ignore_ascii_case(b"content-length") {
-            write_field(out, name, value);
-        }
+        write_field(out, name, value);
     }
     if !dated {
         write_field(out, b"Date", date.as_bytes());

@@ -1,8 +1,10 @@
-//! The front over real sockets, with a folder of files behind it. Apps come in with the tests of the
+//! The front over real sockets, with a folder of files or another server behind it. Apps come in with the tests of the
 //! program.
 
 #[cfg(test)]
-mod invalid;
+mod backend;
+#[cfg(test)]
+mod proxy;
 #[cfg(test)]
 mod serving;
 #[cfg(test)]

@@ -5,7 +5,9 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::backend::Backend;
 use hotclub_app::{BufferBounds, Buffers};
+use hotclub_config::Proxy;
 use hotclub_front::files::{FileMount, MountKind, MountOptions};
 use hotclub_front::{
     AccessLog, Address, Format, Front, Limits, Listener, Mount, Options, Sink, Site, Table,
@@ -24,6 +26,28 @@ pub(crate) struct Served {
     pub(crate) folder: tempfile::TempDir,
 }
 
+/// A front whose every path is passed on, as `change` has it.
+pub(crate) fn pass_on(to: &[&Backend], change: impl FnOnce(&mut Proxy)) -> Served {
+    pass_on_trusting(to, TrustedProxies::default(), change)
+}
+
+pub(crate) fn pass_on_trusting(
+    to: &[&Backend],
+    trusted: TrustedProxies,
+    change: impl FnOnce(&mut Proxy),
+) -> Served {
+    let to = to.iter().map(|backend| backend.upstream()).collect();
+    let mut proxy = Proxy::new(hotclub_config::Mount::root(), to);
+    change(&mut proxy);
+    let folder = tempfile::tempdir().unwrap();
+    let limits = Limits {
+        linger_time: Duration::from_millis(300),
+        ..Limits::default()
+    };
+    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy)));
+    start(folder, limits, trusted, vec![mount])
+}
+
 /// A front that serves `hello.txt` and `large.bin` at `/static/`, and nothing else.
 pub(crate) fn serve(change: impl FnOnce(&mut Limits)) -> Served {
     let folder = tempfile::tempdir().unwrap();
@@ -34,23 +58,29 @@ pub(crate) fn serve(change: impl FnOnce(&mut Limits)) -> Served {
     std::fs::write(files.join("large.bin"), large).unwrap();
     let mut limits = Limits::default();
     change(&mut limits);
+    let mount = FileMount::open(&files, MountOptions::new(MountKind::Static)).unwrap();
+    let mounts = vec![Mount::new("/static/", mount)];
+    start(folder, limits, TrustedProxies::default(), mounts)
+}
+
+fn start(
+    folder: tempfile::TempDir,
+    limits: Limits,
+    trusted: TrustedProxies,
+    mounts: Vec<Mount>,
+) -> Served {
     let log = Sink::File(folder.path().join("access.log"));
     let front = Front::start(Options {
         threads: 2,
         limits,
-        trusted: TrustedProxies::default(),
+        trusted,
+        h2c: false,
         log: Some(AccessLog::open(log, Format::Combined).unwrap()),
         buffers: Buffers::new(folder.path().to_owned(), BOUNDS),
     })
     .unwrap();
-    let mount = FileMount::open(&files, MountOptions::new(MountKind::Static)).unwrap();
     let hosts = vec!["example.com".to_owned(), "127.0.0.1".to_owned()];
-    let site = Arc::new(Site::new(
-        "site",
-        hosts,
-        vec![Mount::new("/static/", mount)],
-        None,
-    ));
+    let site = Arc::new(Site::new("site", hosts, mounts, None));
     front.swap(Arc::new(Table::new([site], None)));
     let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
     let listener = Arc::new(Listener::bind(&any).unwrap());

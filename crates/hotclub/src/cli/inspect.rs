@@ -1,4 +1,4 @@
-//! `hotclub inspect` and `hotclub check`.
+//! `hotclub inspect`.
 
 use std::path::PathBuf;
 

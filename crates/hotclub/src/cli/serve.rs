@@ -87,6 +87,10 @@ pub(crate) struct ServeArgs {
     )]
     pub(crate) forwarded_allow_ips: Vec<String>,
 
+    /// Speak HTTP/2 without TLS, too, with clients that begin with it (h2c with prior knowledge)
+    #[arg(long)]
+    pub(crate) h2c: bool,
+
     /// Watch the app's files and reload gracefully when they change
     #[arg(long)]
     pub(crate) reload: bool,

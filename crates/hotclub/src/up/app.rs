@@ -1,5 +1,6 @@
 //! How the site's generations are made.
 
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::sync::Arc;
@@ -11,9 +12,11 @@ use hotclub_django::hosts;
 use super::release::Statics;
 use super::site;
 use crate::console::Failure;
+use crate::face::{self, Face};
 use crate::house::Plan;
 use crate::probe::Probe;
 use crate::project::{Project, State};
+use crate::site_file;
 
 /// Long enough for the largest apps on the slowest disks.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
@@ -24,19 +27,27 @@ pub(crate) fn plan(
     statics: &Statics,
     buffers: &Arc<Buffers>,
 ) -> Result<Plan, Failure> {
-    let folders = site::folders(project, statics)?;
-    let name = project.site.name.clone();
-    let retry = project.site.app.retry;
+    let detected = site::detected(project, statics)?;
+    let first = Cell::new(Some(Arc::new(project.site.clone())));
+    let proxies = RefCell::new(Vec::new());
+    let dir = project.site.dir.clone();
     Ok(Plan {
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
-        table: Box::new(move |lanes| site::table(&name, &folders, lanes, retry)),
+        table: Box::new(move |lanes| {
+            // The file is read anew with each reload; what it says of the app holds from the next start on.
+            let site = first.take().map_or_else(|| site_file::reread(&dir), Ok)?;
+            let face = Face::new(Arc::clone(&site), detected.clone(), &proxies.borrow())?;
+            let made = face.open(Some(lanes))?;
+            proxies.replace(face.proxies().to_vec());
+            Ok(face::alone(&site, made))
+        }),
         graceful_timeout: project.site.app.graceful_timeout,
         traceback: Some(state.dir.join("log/app.log")),
     })
 }
 
-fn spec(
+pub(crate) fn spec(
     project: &Project,
     state: &State,
     statics: &Statics,
@@ -101,7 +112,7 @@ fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> 
     Ok(variables.into_iter().collect())
 }
 
-fn probe(project: &Project) -> Probe {
+pub(crate) fn probe(project: &Project) -> Probe {
     let hosts::Probe { host, https } = hosts::probe(&project.inspection);
     let timeout = project.site.app.timeout.unwrap_or(IMPORT_TIMEOUT);
     Probe {

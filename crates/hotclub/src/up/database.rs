@@ -68,6 +68,54 @@ pub(crate) async fn settle(
     state: &State,
     console: &Console,
 ) -> Result<Database, Failure> {
+    let (managed, cluster) = decide(project, state, console, None).await?;
+    console.begin("database");
+    let database = if managed {
+        let cluster = match cluster {
+            Some(cluster) => cluster,
+            None => prepare(project, state).await?,
+        };
+        let server = cluster.start(project.site.database.wait).await;
+        Database::Managed(server.map_err(|error| Failure::of_step(&error, error.hint()))?)
+    } else {
+        foreign(project).await?
+    };
+    console.done(&database.described(project));
+    Ok(database)
+}
+
+/// The same over a database that serves already, and goes on.
+pub(crate) async fn resettle(
+    project: &mut Project,
+    state: &State,
+    console: &Console,
+    held: &Database,
+) -> Result<(), Failure> {
+    let server = match held {
+        Database::Managed(server) => Some(server),
+        Database::None | Database::Foreign => None,
+    };
+    let (managed, _) = decide(project, state, console, server).await?;
+    if managed != server.is_some() {
+        return Err(
+            Failure::new("the site stands on another database than before")
+                .hint("stop and start for that: a reload keeps the database"),
+        );
+    }
+    if !managed {
+        foreign(project).await?;
+    }
+    Ok(())
+}
+
+/// Whether a cluster of our own is under the site, and that cluster when it had to be made to ask; `held` is
+/// one that runs.
+async fn decide(
+    project: &mut Project,
+    state: &State,
+    console: &Console,
+    held: Option<&Server>,
+) -> Result<(bool, Option<Cluster>), Failure> {
     console.begin("settings");
     let recalled = learnt::recall(project, state);
     let unchanged = recalled.is_some();
@@ -77,7 +125,7 @@ pub(crate) async fn settle(
             project.app_mut()?.vars.extend(learnt.injected.clone());
             (learnt, None)
         }
-        None => ask(project, state, console).await?,
+        None => ask(project, state, console, held).await?,
     };
     learnt::keep(state, &circumstances, &learnt)?;
     let Learnt {
@@ -96,20 +144,7 @@ pub(crate) async fn settle(
     if let Some(note) = note {
         console.note(&note);
     }
-
-    console.begin("database");
-    let database = if managed {
-        let cluster = match cluster {
-            Some(cluster) => cluster,
-            None => prepare(project, state).await?,
-        };
-        let server = cluster.start(project.site.database.wait).await;
-        Database::Managed(server.map_err(|error| Failure::of_step(&error, error.hint()))?)
-    } else {
-        foreign(project).await?
-    };
-    console.done(&database.described(project));
-    Ok(database)
+    Ok((managed, cluster))
 }
 
 /// Asks the settings; makes a cluster when they can be pointed at one.
@@ -117,6 +152,7 @@ async fn ask(
     project: &mut Project,
     state: &State,
     console: &Console,
+    held: Option<&Server>,
 ) -> Result<(Learnt, Option<Cluster>), Failure> {
     let offer = match &project.site.database.engine {
         Engine::Sqlite => None,
@@ -144,6 +180,9 @@ async fn ask(
     let decided = project.site.database.engine == Engine::Detect && database::is_decided(reads);
     let (connection, cluster) = match offer {
         Some(Offer::Url(connection)) => (Some(connection), None),
+        Some(Offer::Managed) if wanted && !decided && held.is_some() => {
+            (held.map(|server| connection_to(server.cluster())), None)
+        }
         Some(Offer::Managed) if wanted && !decided => {
             console.progress("making a PostgreSQL cluster");
             let cluster = prepare(project, state).await?;
@@ -167,7 +206,7 @@ async fn ask(
     } else {
         note(&learned.database, &learned.inspection)
     };
-    let managed = pointed && cluster.is_some();
+    let managed = pointed && (cluster.is_some() || held.is_some());
     let learnt = Learnt {
         inspection: learned.inspection,
         injected: learned.injected,

@@ -1,44 +1,52 @@
-//! The site as the front sees it: its mounts, its limits.
+//! The site as the front sees it: its folders, its limits.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hotclub_app::{Buffers, Lane};
-use hotclub_front::files::{FileMount, HashedNames, MountKind, MountOptions, Symlinks};
-use hotclub_front::{
-    AccessLog, AppRoute, Limits, Mount, NamedFiles, Options, Site, Table, TrustedProxies,
+use hotclub_app::Buffers;
+use hotclub_config::Site;
+use hotclub_front::files::{
+    FileMount, HashedNames, MountKind, MountOptions, PageRules, Pages, Symlinks,
 };
+use hotclub_front::{AccessLog, Limits, Mount, Options, TrustedProxies};
 
 use super::release::Statics;
 use crate::console::Failure;
-use crate::project::{Project, State};
+use crate::project::Project;
 
 /// The account of bodies; files go to the state folder, which is on a disk.
-pub(crate) fn buffers(project: &Project, state: &State) -> Result<Arc<Buffers>, Failure> {
-    let spool = state.dir.join("spool");
+pub(crate) fn buffers(
+    limits: &hotclub_config::Limits,
+    state: &Path,
+) -> Result<Arc<Buffers>, Failure> {
+    let spool = state.join("spool");
     std::fs::create_dir_all(&spool)?;
-    Ok(crate::limits::buffers(&project.site.limits, spool))
+    Ok(crate::limits::buffers(limits, spool))
 }
 
 pub(crate) fn front_options(
-    project: &Project,
+    site: &Site,
     log: Option<AccessLog>,
     buffers: Arc<Buffers>,
 ) -> Result<Options, Failure> {
-    let proxies: Vec<String> = project
-        .site
-        .server
+    Ok(Options {
+        threads: crate::front_threads(site.app.threads as usize),
+        limits: Limits::from(&site.limits),
+        trusted: trusted(&site.server)?,
+        h2c: site.server.h2c,
+        log,
+        buffers,
+    })
+}
+
+/// Whose word about the client is taken.
+pub(crate) fn trusted(server: &hotclub_config::Server) -> Result<TrustedProxies, Failure> {
+    let proxies: Vec<String> = server
         .trusted_proxies
         .iter()
         .map(ToString::to_string)
         .collect();
-    Ok(Options {
-        threads: crate::front_threads(project.site.app.threads as usize),
-        limits: Limits::from(&project.site.limits),
-        trusted: TrustedProxies::parse(proxies.iter().map(String::as_str))?,
-        log,
-        buffers,
-    })
+    Ok(TrustedProxies::parse(proxies.iter().map(String::as_str))?)
 }
 
 /// One folder at a URL, before it is opened.
@@ -47,11 +55,31 @@ pub(crate) struct Folder {
     url: String,
     path: PathBuf,
     options: MountOptions,
+    /// Folders in it show what they hold.
+    listing: bool,
 }
 
 impl Folder {
     fn is_internal(&self) -> bool {
         self.options.kind == MountKind::Internal
+    }
+
+    /// Opens it for the front.
+    pub(crate) fn open(&self) -> Result<Mount, Failure> {
+        let Self { url, path, .. } = self;
+        let files = FileMount::open(path, self.options.clone())
+            .map_err(|error| Failure::new(format!("{url}: {error}")))?;
+        Ok(match (self.is_internal(), self.listing) {
+            (true, _) => Mount::internal(url, files),
+            (false, false) => Mount::new(url, files),
+            (false, true) => {
+                let rules = PageRules {
+                    listing: true,
+                    ..PageRules::default()
+                };
+                Mount::pages(url, Pages::new(files, rules))
+            }
+        })
     }
 
     /// For comparing: links resolved, as far as the folder is there.
@@ -60,9 +88,15 @@ impl Folder {
     }
 }
 
-/// Those of hotclub.toml, and of the settings what these do not replace.
-pub(crate) fn folders(project: &Project, statics: &Statics) -> Result<Vec<Folder>, Failure> {
-    let mut folders: Vec<Folder> = project.site.files.iter().map(written).collect();
+/// The folders that the settings name.
+pub(crate) fn detected(project: &Project, statics: &Statics) -> Result<Vec<Folder>, Failure> {
+    let detected = [static_folder(project, statics)?, media_folder(project)];
+    Ok(detected.into_iter().flatten().collect())
+}
+
+/// Those of hotclub.toml, and of the `detected` ones what these do not replace.
+pub(crate) fn folders(site: &Site, detected: Vec<Folder>) -> Result<Vec<Folder>, Failure> {
+    let mut folders: Vec<Folder> = site.files.iter().map(written).collect();
     let internal: Vec<PathBuf> = internal_folders(&folders);
     for folder in &folders {
         if !folder.is_internal() && internal.contains(&folder.real()) {
@@ -74,9 +108,10 @@ pub(crate) fn folders(project: &Project, statics: &Statics) -> Result<Vec<Folder
             .hint("keep one of the two [[files]]"));
         }
     }
-    let detected = [static_folder(project, statics)?, media_folder(project)];
-    for folder in detected.into_iter().flatten() {
-        let is_replaced = folders.iter().any(|other| other.url == folder.url);
+    let proxied = |url: &str| site.proxies.iter().any(|proxy| proxy.url.as_str() == url);
+    for folder in detected {
+        let is_replaced =
+            folders.iter().any(|other| other.url == folder.url) || proxied(&folder.url);
         // What the file calls internal is not public because a setting names it.
         let is_withheld = internal.iter().any(|path| folder.real().starts_with(path));
         if !is_replaced && !is_withheld {
@@ -97,10 +132,12 @@ fn written(files: &hotclub_config::Files) -> Folder {
     };
     let mut options = MountOptions::new(kind);
     options.max_age = files.max_age;
+    options.cache_control.clone_from(&files.cache);
     Folder {
         url: files.url.to_string(),
         path: files.path.clone(),
         options,
+        listing: files.index,
     }
 }
 
@@ -137,6 +174,7 @@ fn static_folder(project: &Project, statics: &Statics) -> Result<Option<Folder>,
         url,
         path: files.dir.clone(),
         options,
+        listing: false,
     }))
 }
 
@@ -146,6 +184,7 @@ fn media_folder(project: &Project) -> Option<Folder> {
         url,
         path,
         options: MountOptions::new(MountKind::Media),
+        listing: false,
     })
 }
 
@@ -170,31 +209,4 @@ fn path_of(url: &str) -> Option<String> {
 
 pub(crate) fn described(url: &str, folder: &Path, project: &Project) -> String {
     format!("{url} ({})", project.shown(folder).display())
-}
-
-/// The table of one site that answers every host: which hosts are right is Django's business
-/// (ALLOWED_HOSTS).
-pub(crate) fn table(
-    name: &str,
-    folders: &[Folder],
-    lanes: Vec<Lane>,
-    retry: bool,
-) -> Result<Table, Failure> {
-    let mut mounts = Vec::with_capacity(folders.len());
-    for folder in folders {
-        let Folder { url, path, options } = folder;
-        let files = FileMount::open(path, options.clone())
-            .map_err(|error| Failure::new(format!("{url}: {error}")))?;
-        mounts.push(match folder.is_internal() {
-            true => Mount::internal(url, files),
-            false => Mount::new(url, files),
-        });
-    }
-    let app = AppRoute {
-        lanes,
-        retry,
-        named_files: NamedFiles::Serve,
-    };
-    let site = Site::new(name, Vec::new(), mounts, Some(app));
-    Ok(Table::new([], Some(site.into())))
 }

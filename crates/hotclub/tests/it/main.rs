@@ -11,11 +11,14 @@
 
 mod browser;
 mod chaos;
+mod conformance;
+mod http2;
 mod inspect;
 mod limits;
 mod ops;
 mod portfolio;
 mod serve;
+mod sites;
 mod up;
 mod wsgi;
 

@@ -1,0 +1,85 @@
+//! `hotclub check`: reads what a start would read, and has Django check itself.
+
+use std::io::Write;
+use std::path::Path;
+
+use hotclub_config::Site;
+use hotclub_django::App;
+use hotclub_django::inspect::inspect;
+
+use crate::cli::CheckArgs;
+use crate::console::{Console, Failure};
+use crate::face::{self, Face};
+use crate::{host, inspect as asking, site_file};
+
+pub(crate) async fn run(args: &CheckArgs, console: &Console) -> Result<(), Failure> {
+    match &args.config {
+        Some(file) => server(file, console).await,
+        None => {
+            let site = site_file::load(&args.dir, console)?;
+            let said = one(site, console).await?;
+            writeln!(std::io::stdout(), "{said}")?;
+            Ok(())
+        }
+    }
+}
+
+/// Each site is checked, whatever was wrong with those before it.
+async fn server(file: &Path, console: &Console) -> Result<(), Failure> {
+    let wanted = host::read(file, console)?;
+    let mut wrong = Vec::new();
+    for site in wanted.sites {
+        let name = site.name.clone();
+        match Box::pin(one(Site::clone(&site), &console.of_site(&name))).await {
+            Ok(said) => writeln!(std::io::stdout(), "{name}: {said}")?,
+            Err(failure) => {
+                console.of_site(&name).failure(&failure);
+                wrong.push(name);
+            }
+        }
+    }
+    match wrong.is_empty() {
+        true => Ok(()),
+        false => Err(Failure::new(format!(
+            "not all sites are as they should be: {}",
+            wrong.join(", ")
+        ))),
+    }
+}
+
+async fn one(site: Site, console: &Console) -> Result<String, Failure> {
+    if !face::has_app(&site) {
+        Face::new(site.into(), Vec::new(), &[])?.open(None)?;
+        return Ok("no faults".to_owned());
+    }
+    let (project, _) = asking::asked(site, console).await?;
+    let app = project.app()?;
+    let inspection = inspect(app, false)
+        .await
+        .map_err(|error| Failure::of_step(&error, error.hint()))?;
+    let said = django_check(app).await?;
+    let debug = inspection
+        .debug
+        .then_some("DEBUG is on: turn it off where visitors come");
+    let mut lines: Vec<&str> = said.lines().collect();
+    lines.extend(debug);
+    Ok(lines.join("\n"))
+}
+
+/// `manage.py check --deploy`; its errors are ours.
+async fn django_check(app: &App) -> Result<String, Failure> {
+    let output = app
+        .command("python")
+        .args(["manage.py", "check", "--deploy"])
+        .output()
+        .await?;
+    let said = format!(
+        "{}{}",
+        String::from_utf8_lossy(&output.stdout),
+        String::from_utf8_lossy(&output.stderr)
+    );
+    if output.status.success() {
+        return Ok(said);
+    }
+    Err(Failure::new("Django's own check found errors").detail(said))
+}

@@ -1,0 +1,24 @@
+//! `hotclub host`.
+
+use std::path::PathBuf;
+
+use hotclub_config::{HOST_FILE, Listen};
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct HostArgs {
+    /// The server's file, which names its sites
+    #[arg(long, short, value_name = "FILE", default_value = HOST_FILE)]
+    pub(crate) config: PathBuf,
+
+    /// Listen on HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH instead (repeatable; port 0 picks a free one)
+    #[arg(long, short, value_name = "ADDR")]
+    pub(crate) listen: Vec<Listen>,
+
+    /// Where what must last is kept
+    #[arg(long, value_name = "DIR", default_value = "/var/lib/hotclub")]
+    pub(crate) state: PathBuf,
+
+    /// Print events to stdout, one JSON object a line
+    #[arg(long)]
+    pub(crate) json: bool,
+}

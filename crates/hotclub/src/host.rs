@@ -1,0 +1,145 @@
+//! `hotclub host`: all sites of a server behind one front. And `hotclub up` of a site without an app, which
+//! is the same with one site.
+//!
+//! Supervisor and front share this process for now. The front is given listeners and a table and knows nothing
+//! of what is here, so that it can become a process of its own.
+
+mod household;
+mod tenant;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use hotclub_config::{Faults, Limits, Listen, Log, Server, Site};
+
+use crate::cli::{HostArgs, UpArgs};
+use crate::console::{Console, Event, Failure};
+use crate::listeners::Listeners;
+use crate::signals::Signals;
+use crate::site_file;
+use crate::systemd::Systemd;
+use household::{Household, Opening};
+
+/// What is to be served, as the files say now.
+pub(crate) struct Wanted {
+    pub(crate) sites: Vec<Arc<Site>>,
+    /// The site for hosts that are nobody's.
+    pub(crate) default: Option<String>,
+    pub(crate) limits: Limits,
+    pub(crate) log: Log,
+    pub(crate) server: Server,
+}
+
+/// Where that is written.
+pub(crate) enum Source {
+    /// `host.toml`.
+    Server(PathBuf),
+    /// One site's folder: it answers for this machine's own names, too.
+    Site(PathBuf),
+}
+
+impl Source {
+    pub(crate) fn read(&self, console: &Console) -> Result<Wanted, Failure> {
+        match self {
+            Self::Server(file) => read(file, console),
+            Self::Site(dir) => site_file::load(dir, console).map(only),
+        }
+    }
+}
+
+fn only(site: Site) -> Wanted {
+    let answers_everybody = site.all_hosts().next().is_none();
+    Wanted {
+        default: answers_everybody.then(|| site.name.clone()),
+        limits: site.limits.clone(),
+        log: site.log.clone(),
+        server: site.server.clone(),
+        sites: vec![Arc::new(site)],
+    }
+}
+
+/// Reads `host.toml` and all that it names; every fault is said at once.
+pub(crate) fn read(file: &Path, console: &Console) -> Result<Wanted, Failure> {
+    let file = std::path::absolute(file)?;
+    let read = hotclub_config::load_host(&file).map_err(|faults| faults_of(&faults))?;
+    let mut found = Faults::default();
+    for site in &read.sites {
+        found.extend(site_file::faults(site));
+    }
+    if !found.is_empty() {
+        return Err(faults_of(&found));
+    }
+    if !read.warnings.is_empty() {
+        console.doubts(&read.warnings.to_string());
+    }
+    Ok(Wanted {
+        sites: read.sites.into_iter().map(Arc::new).collect(),
+        default: read.host.default,
+        limits: read.host.limits,
+        log: read.host.log,
+        server: read.host.server,
+    })
+}
+
+fn faults_of(faults: &Faults) -> Failure {
+    let files = "host.toml, or a file that it names, is not as it should be";
+    Failure::new(files).detail(faults.to_string())
+}
+
+pub(crate) async fn run(
+    args: &HostArgs,
+    console: &Console,
+    systemd: &Systemd,
+) -> Result<(), Failure> {
+    let source = Source::Server(std::path::absolute(&args.config)?);
+    let wanted = source.read(console)?;
+    let state = std::path::absolute(&args.state)?;
+    let opening = Opening {
+        source,
+        listeners: listeners(&args.listen, &wanted, systemd)?,
+        log: crate::up::access_log(&wanted.log, args.json)?,
+        state,
+    };
+    serve(opening, wanted, console, systemd).await
+}
+
+/// `hotclub up` of a site without an app.
+pub(crate) async fn alone(
+    site: Site,
+    args: &UpArgs,
+    console: &Console,
+    systemd: &Systemd,
+) -> Result<(), Failure> {
+    let source = Source::Site(site.dir.clone());
+    let wanted = only(site);
+    // For bodies on their way to another server; gone with us.
+    let state = tempfile::Builder::new().prefix("hotclub-").tempdir()?;
+    let opening = Opening {
+        source,
+        listeners: listeners(&args.listen, &wanted, systemd)?,
+        log: crate::up::access_log(&wanted.log, args.json)?,
+        state: state.path().to_owned(),
+    };
+    serve(opening, wanted, console, systemd).await
+}
+
+fn listeners(wished: &[Listen], wanted: &Wanted, systemd: &Systemd) -> Result<Listeners, Failure> {
+    let addresses = match wished.is_empty() {
+        true => &wanted.server.listen,
+        false => wished,
+    };
+    Listeners::activated_or_open(systemd, addresses, "--listen")
+}
+
+async fn serve(
+    opening: Opening,
+    wanted: Wanted,
+    console: &Console,
+    systemd: &Systemd,
+) -> Result<(), Failure> {
+    let mut signals = Signals::listen()?;
+    let household = Household::open(opening, wanted, console, systemd)?;
+    household.run(&mut signals).await;
+    console.event(&Event::Stopped, "stopped");
+    Ok(())
+}

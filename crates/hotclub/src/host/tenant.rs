@@ -1,0 +1,197 @@
+//! One site of several: raised by the steps that `up` takes, and let down again.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use hotclub_app::{Buffers, Generation};
+use hotclub_config::Site;
+use hotclub_front::{Proxy, Site as FrontSite};
+use tokio::runtime::Handle;
+
+use crate::console::{Console, Failure};
+use crate::face::{self, Face};
+use crate::house::start_generation;
+use crate::project::{Project, State};
+use crate::up::database::{self, Database};
+use crate::up::{self, DATABASE_GRACE, app, release, site};
+
+/// What every site is raised with.
+#[derive(Clone, Debug)]
+pub(super) struct Means {
+    /// The front's threads: each is a lane.
+    pub(super) runtimes: Vec<Handle>,
+    pub(super) buffers: Arc<Buffers>,
+}
+
+/// A site that can be shown.
+#[derive(Debug)]
+pub(super) struct Raised {
+    /// As the front shows it.
+    pub(super) shown: Arc<FrontSite>,
+    proxies: Vec<Arc<Proxy>>,
+    app: Option<Running>,
+}
+
+/// An app that serves.
+#[derive(Debug)]
+struct Running {
+    generation: Generation,
+    ground: Arc<Ground>,
+    grace: Duration,
+}
+
+/// What a reload keeps.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    ground: Option<Arc<Ground>>,
+    proxies: Vec<Arc<Proxy>>,
+}
+
+/// What an app stands on and a reload keeps: its state folder, whose lock is held, and its database.
+#[derive(Debug)]
+struct Ground {
+    state: State,
+    database: Database,
+}
+
+/// Takes a site from its file to an app that answered its first request; `kept` is of its state before.
+pub(super) async fn raise(
+    site: Arc<Site>,
+    kept: Kept,
+    means: Means,
+    console: Console,
+) -> Result<Raised, Failure> {
+    if !face::has_app(&site) {
+        let face = Face::new(site, Vec::new(), &kept.proxies)?;
+        return Ok(Raised {
+            shown: Arc::new(face.open(None)?),
+            proxies: face.proxies().to_vec(),
+            app: None,
+        });
+    }
+    let mut project = Project::find(Site::clone(&site), None)?;
+    let (ground, is_new) = match kept.ground {
+        Some(ground) => {
+            project.install(&ground.state, &console).await?;
+            let Ground { state, database } = &*ground;
+            database::resettle(&mut project, state, &console, database).await?;
+            (ground, false)
+        }
+        None => {
+            let state = State::open(&project)?;
+            project.install(&state, &console).await?;
+            let database = database::settle(&mut project, &state, &console).await?;
+            (Arc::new(Ground { state, database }), true)
+        }
+    };
+    let raised = start(&project, &ground, &kept.proxies, (&means, &console)).await;
+    match raised {
+        Ok((shown, proxies, generation)) => Ok(Raised {
+            shown,
+            proxies,
+            app: Some(Running {
+                generation,
+                ground,
+                grace: site.app.graceful_timeout,
+            }),
+        }),
+        Err(failure) => {
+            if is_new {
+                ground.stop().await;
+            }
+            Err(failure)
+        }
+    }
+}
+
+async fn start(
+    project: &Project,
+    ground: &Ground,
+    known: &[Arc<Proxy>],
+    (means, console): (&Means, &Console),
+) -> Result<(Arc<FrontSite>, Vec<Arc<Proxy>>, Generation), Failure> {
+    let Ground { state, database } = ground;
+    up::fit(project, console)?;
+    let statics = release::run(project, state, database, console).await?;
+    console.begin("app");
+    let detected = site::detected(project, &statics)?;
+    let face = Face::new(Arc::new(project.site.clone()), detected, known)?;
+    let spec = app::spec(project, state, &statics, &means.buffers)?;
+    let probe = app::probe(project);
+    let traceback = state.dir.join("log/app.log");
+    let started = start_generation(&spec, Some(&probe), Some(&traceback), &means.runtimes).await?;
+    match face.open(Some(started.lanes())) {
+        Ok(shown) => {
+            console.done(&app::summary(project, &started));
+            Ok((Arc::new(shown), face.proxies().to_vec(), started))
+        }
+        Err(failure) => {
+            started.drain(Duration::ZERO).await;
+            Err(failure)
+        }
+    }
+}
+
+impl Ground {
+    async fn stop(&self) {
+        if let Database::Managed(server) = &self.database {
+            let _how = server.stop(DATABASE_GRACE).await;
+        }
+    }
+}
+
+impl Raised {
+    /// What goes on under a newer state of the site.
+    pub(super) fn kept(&self) -> Kept {
+        Kept {
+            ground: self.app.as_ref().map(|app| Arc::clone(&app.ground)),
+            proxies: self.proxies.clone(),
+        }
+    }
+
+    /// Returns when the app cannot serve any longer.
+    pub(super) async fn fell(&self) -> Failure {
+        let Some(app) = &self.app else {
+            return std::future::pending().await;
+        };
+        tokio::select! {
+            failure = app.ground.database.fell() => failure,
+            () = app.generation.gone() => Failure::new("the fork server ended by itself")
+                .hint("its last words are above"),
+        }
+    }
+
+    /// Requests under way are finished, another generation serves on the same ground.
+    pub(super) async fn retire(self) {
+        if let Some(app) = self.app
+            && app.generation.drain(app.grace).await
+        {
+            tracing::warn!(grace = ?app.grace, "workers of the old generation had to be killed");
+        }
+    }
+
+    /// Requests under way are finished, then the database ends.
+    pub(super) async fn leave(self) {
+        let ground = self.kept().ground;
+        self.retire().await;
+        if let Some(ground) = ground {
+            ground.stop().await;
+        }
+    }
+
+    /// The same at once.
+    pub(super) async fn quit(self) {
+        if let Some(mut app) = self.app {
+            app.generation.kill().await;
+            if let Database::Managed(server) = &app.ground.database {
+                server.hurry();
+                server.exited().await;
+            }
+        }
+    }
+
+    /// How long requests under way may take.
+    pub(super) fn grace(&self) -> Duration {
+        self.app.as_ref().map_or(Duration::ZERO, |app| app.grace)
+    }
+}
