@@ -23,7 +23,8 @@ use crate::{command, descendants, project};
 const BUILD: Duration = Duration::from_secs(1800);
 /// A thousand kills take two minutes; every part together, without the soak, under half an hour.
 const PARTS: Duration = Duration::from_secs(3600);
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
+    "backups",
     "kills",
     "reloads",
     "upgrades",
@@ -50,7 +51,7 @@ pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, soak
+    /// Only these parts: backups, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Instead, the same storms against Hotclub, Gunicorn, NGINX with Gunicorn, and Granian
@@ -72,7 +73,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.compare {
         return compare(options);
     }
-    let tools = setup::provide(&[Need::Compiler, Need::Python]);
+    let tools = setup::provide(&[Need::Compiler, Need::Python, Need::Postgres]);
     let rows = tempfile::tempdir()?;
     let mut test = Command::new("cargo");
     test.args([

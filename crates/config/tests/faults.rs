@@ -254,6 +254,22 @@ trusted_proxies = ["*", "10.0.0.0/33"]
 }
 
 #[test]
+fn proxy_headers_of_nobody_are_a_fault() {
+    says(
+        "[server]\nproxy_protocol = true\n",
+        r#"
+        error: `server.proxy_protocol` without a trusted proxy would serve nobody
+         --> hotclub.toml:2:18
+          |
+        2 | proxy_protocol = true
+          |                  ^^^^
+          |
+          = hint: name the proxy: trusted_proxies = ["10.0.0.5"]
+        "#,
+    );
+}
+
+#[test]
 fn a_fault_knows_its_file_line_and_column() {
     let faults = faults("# é\n  é = 1\n");
     let place = faults.iter().next().and_then(|fault| fault.place());

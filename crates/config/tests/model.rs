@@ -81,6 +81,7 @@ format = "json"
 [server]
 listen = ["[::]:80", "unix:run/web.sock"]
 h2c = true
+proxy_protocol = true
 trusted_proxies = ["127.0.0.1", "10.1.2.3/8"]
 "#;
 
@@ -138,7 +139,7 @@ fn every_key_of_the_design_reaches_the_model() {
     assert_eq!((site.limits.max_body, site.limits.min_rate), (1 << 30, 0));
     assert_eq!(site.limits.max_connections_per_address, 0);
     assert_eq!(site.limits.max_streams, 250);
-    assert!(site.server.h2c);
+    assert!(site.server.h2c && site.server.proxy_protocol);
     assert_eq!(
         (
             site.limits.max_buffered,

@@ -172,6 +172,19 @@ impl Frames {
     /// # Errors
     /// As the system gives them.
     pub fn connect(address: &str, settings: &[(u16, u32)]) -> io::Result<Self> {
+        Self::begin(address, b"", settings)
+    }
+
+    /// Connects, and sends something else before the preface.
+    ///
+    /// # Panics
+    /// When there is no connection.
+    #[must_use]
+    pub fn connect_behind(address: &str, before: &[u8]) -> Self {
+        Self::begin(address, before, &[]).expect("a connection")
+    }
+
+    fn begin(address: &str, before: &[u8], settings: &[(u16, u32)]) -> io::Result<Self> {
         let stream = TcpStream::connect(address)?;
         stream.set_nodelay(true)?;
         stream.set_read_timeout(Some(TIMEOUT))?;
@@ -190,7 +203,7 @@ impl Frames {
             payload.extend(value.to_be_bytes());
         }
         let first = Frame::new(kind::SETTINGS, 0, 0, payload).encode();
-        frames.send_bytes(&[PREFACE, &first].concat())?;
+        frames.send_bytes(&[before, PREFACE, &first].concat())?;
         Ok(frames)
     }
 

@@ -99,6 +99,12 @@ impl Raw {
         self.read(&String::from_utf8_lossy(method))
     }
 
+    /// As [`Raw::ask`], behind bytes that are no part of the request.
+    pub fn ask_behind(&mut self, before: &[u8], request: &str) -> io::Result<Response> {
+        self.send(before)?;
+        self.ask(request)
+    }
+
     /// Reads one whole answer to a request of this method; 1xx ones before it are passed over.
     pub fn read(&mut self, method: &str) -> io::Result<Response> {
         let mut response = self.read_head(method)?;

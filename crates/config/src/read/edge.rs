@@ -189,11 +189,18 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>, default: &[Sock
     }
     let trusted = reader.list(&mut section, "trusted_proxies", "[\"127.0.0.1\"]", network);
     let h2c = reader.get(&mut section, "h2c", value::boolean);
+    let proxied = reader.get(&mut section, "proxy_protocol", value::boolean);
+    if proxied == Some(true) && trusted.as_ref().is_none_or(Vec::is_empty) {
+        let hint = "name the proxy: trusted_proxies = [\"10.0.0.5\"]".to_owned();
+        let message = "`server.proxy_protocol` without a trusted proxy would serve nobody";
+        reader.fault("server.proxy_protocol", message.to_owned(), Some(hint));
+    }
     reader.end(section);
     Server {
         listen: listen.unwrap_or_else(default),
         trusted_proxies: trusted.unwrap_or_default(),
         h2c: h2c.unwrap_or(defaults::H2C),
+        proxy_protocol: proxied.unwrap_or(defaults::PROXY_PROTOCOL),
     }
 }
 
@@ -209,7 +216,7 @@ fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {
     let text = value::text(value, EXAMPLE)?;
     text.parse::<Listen>().map_err(|_| {
         let wrong = Wrong::value("an address to listen on", "this is none").example(EXAMPLE);
-        wrong.hint("an address and a port, `[::]:8000`, or `unix:/path`")
+        wrong.hint("an address and a port, `[::]:8000`, `https://0.0.0.0:443`, or `unix:/path`")
     })
 }
 

@@ -14,7 +14,7 @@ use hotclub_front::{
     TrustedProxies,
 };
 
-const BOUNDS: BufferBounds = BufferBounds {
+pub(crate) const BOUNDS: BufferBounds = BufferBounds {
     per_connection: 1 << 18,
     memory: 1 << 26,
     spooled: 1 << 30,
@@ -75,6 +75,7 @@ fn start(
         limits,
         trusted,
         h2c: false,
+        proxy_protocol: false,
         log: Some(AccessLog::open(log, Format::Combined).unwrap()),
         buffers: Buffers::new(folder.path().to_owned(), BOUNDS),
     })

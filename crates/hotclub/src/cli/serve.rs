@@ -12,9 +12,17 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "MODULE:APP")]
     pub(crate) app: String,
 
-    /// Listen on HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH (repeatable) [default: 127.0.0.1:8000, or 0.0.0.0:$PORT]
+    /// Listen on HOST:PORT, [IPv6]:PORT, :PORT, https://HOST:PORT or unix:PATH (repeatable) [default: 127.0.0.1:8000, or 0.0.0.0:$PORT]
     #[arg(long, short, value_name = "ADDR")]
     pub(crate) bind: Vec<Listen>,
+
+    /// Certificate chain (PEM): every --bind is HTTPS, or those that begin with https://, if any does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certfile: Option<PathBuf>,
+
+    /// The certificate's private key (PEM) [default: in --certfile]
+    #[arg(long, value_name = "FILE", requires = "certfile")]
+    pub(crate) keyfile: Option<PathBuf>,
 
     /// Worker processes
     #[arg(long, short, env = "WEB_CONCURRENCY", value_name = "N", default_value = "1",
@@ -86,6 +94,10 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) forwarded_allow_ips: Vec<String>,
+
+    /// Every connection begins with a PROXY header (version 1 or 2) of a proxy in --forwarded-allow-ips
+    #[arg(long)]
+    pub(crate) proxy_protocol: bool,
 
     /// Speak HTTP/2 without TLS, too, with clients that begin with it (h2c with prior knowledge)
     #[arg(long)]

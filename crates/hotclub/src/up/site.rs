@@ -34,6 +34,7 @@ pub(crate) fn front_options(
         limits: Limits::from(&site.limits),
         trusted: trusted(&site.server)?,
         h2c: site.server.h2c,
+        proxy_protocol: site.server.proxy_protocol,
         log,
         buffers,
     })

@@ -6,6 +6,7 @@ mod failures;
 mod logs;
 mod namespaces;
 mod options;
+mod proxy_protocol;
 mod reload;
 mod signals;
 
