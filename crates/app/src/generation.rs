@@ -15,6 +15,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use crate::board::Board;
 use crate::buffers::Buffers;
 use crate::control::{Load, Loaded, Report};
+use crate::counts::Counts;
 use crate::crew::{Crew, Policy};
 use crate::death::Deaths;
 use crate::fork_server::{ForkServer, Launch, StartError};
@@ -48,6 +49,8 @@ pub struct Spec {
     pub timeout: Option<Duration>,
     /// The account of the bodies that wait for slow clients, the front's and every generation's.
     pub buffers: Arc<Buffers>,
+    /// What happens to every generation of the app is counted here.
+    pub counts: Arc<Counts>,
     pub policy: Policy,
 }
 
@@ -105,6 +108,7 @@ impl Generation {
         let common = Common {
             board: Arc::clone(&board),
             buffers: Arc::clone(&spec.buffers),
+            counts: Arc::clone(&spec.counts),
             limits,
             events,
         };
@@ -137,7 +141,8 @@ impl Generation {
             status: status_sender,
             ready: Some(ready_sender),
             load_failure: None,
-            deaths: Deaths::new(places),
+            deaths: Deaths::new(places, Arc::clone(&spec.counts)),
+            counts: spec.counts,
             doubtful: Vec::new(),
             sampled: std::time::Instant::now(),
         };

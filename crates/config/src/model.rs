@@ -10,6 +10,7 @@ use ipnet::IpNet;
 
 use crate::fault::{Fault, Faults, Positions};
 use crate::https::Https;
+use crate::listen::Local;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
 use crate::web::{Redirect, Static};
@@ -31,6 +32,7 @@ pub struct Site {
     pub moved: BTreeMap<String, String>,
     /// `hosts` as it stands in the file.
     pub(crate) written_hosts: Vec<String>,
+    pub compress: Compress,
     pub app: App,
     pub env: Env,
     pub database: Database,
@@ -76,6 +78,15 @@ impl Site {
     }
 }
 
+/// `compress`: whether what the app and other servers answer is compressed on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compress {
+    /// Where its length cannot give a secret away.
+    Safe,
+    Always,
+    Off,
+}
+
 /// `[app]`: what runs, with how many workers, and how long it may take.
 #[derive(Debug, Clone, PartialEq)]
 pub struct App {
@@ -104,6 +115,8 @@ pub struct App {
     pub max_requests_jitter: u32,
     /// Bytes of one worker; `None`: no limit, for a guess would kill a healthy site.
     pub max_memory: Option<u64>,
+    /// After this long, and up to a tenth more, a worker is recycled; `None` (written `"0s"`): never.
+    pub max_lifetime: Option<Duration>,
     pub reload: bool,
     pub retry: bool,
 }
@@ -255,6 +268,8 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     pub listen: Vec<Listen>,
+    /// Where metrics are told; `None`: nowhere.
+    pub metrics: Option<Local>,
     /// Whose X-Forwarded-* are believed. Empty: nobody's.
     pub trusted_proxies: Vec<IpNet>,
     /// HTTP/2 without TLS, for clients that begin with it.
@@ -283,6 +298,7 @@ impl Site {
             hosts: Vec::new(),
             moved: BTreeMap::new(),
             written_hosts: Vec::new(),
+            compress: defaults::COMPRESS,
             app: App::default(),
             env: Env::default(),
             database: Database::default(),
@@ -327,6 +343,7 @@ impl Default for App {
             max_requests: defaults::MAX_REQUESTS,
             max_requests_jitter: defaults::MAX_REQUESTS_JITTER,
             max_memory: None,
+            max_lifetime: defaults::MAX_LIFETIME,
             reload: defaults::RELOAD,
             retry: defaults::RETRY,
         }
@@ -366,6 +383,7 @@ impl Default for Server {
     fn default() -> Self {
         Server {
             listen: vec![Listen::Tcp(defaults::LISTEN)],
+            metrics: None,
             trusted_proxies: Vec::new(),
             h2c: defaults::H2C,
             proxy_protocol: defaults::PROXY_PROTOCOL,

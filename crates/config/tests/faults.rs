@@ -221,6 +221,7 @@ max_header = "1GB"
 format = "jsn"
 [server]
 listen = ["example.com:80"]
+metrics = "0.0.0.0:9113"
 trusted_proxies = ["*", "10.0.0.0/33"]
 "#;
     let expected = [
@@ -247,6 +248,7 @@ trusted_proxies = ["*", "10.0.0.0/33"]
         "`limits.max_header` must be a size from 1KiB to 1MiB",
         "`log.format` must be \"combined\" or \"json\"",
         "every entry of `server.listen` must be an address to listen on",
+        "`server.metrics` must be a loopback address or a Unix socket",
         "every entry of `server.trusted_proxies` must be an address or a network",
         "every entry of `server.trusted_proxies` must be an address or a network",
     ];

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hotclub_config::{
-    AccessLog, Balance, Engine, Listen, LogFormat, Mount, Origin, Proxy, Python, RuntimeKind,
-    defaults, load, parse, unsupported,
+    AccessLog, Balance, Compress, Engine, Listen, LogFormat, Mount, Origin, Proxy, Python,
+    RuntimeKind, defaults, load, parse, unsupported,
 };
 use proptest::prelude::*;
 
@@ -30,6 +30,7 @@ max_queue    = 7
 max_requests = 1_000
 max_requests_jitter = 50
 max_memory   = "512MB"
+max_lifetime = "1h"
 reload       = true
 retry        = false
 
@@ -80,6 +81,7 @@ format = "json"
 
 [server]
 listen = ["[::]:80", "unix:run/web.sock"]
+metrics = "unix:run/metrics.sock"
 h2c = true
 proxy_protocol = true
 trusted_proxies = ["127.0.0.1", "10.1.2.3/8"]
@@ -112,6 +114,7 @@ fn every_key_of_the_design_reaches_the_model() {
         (1_000, 50)
     );
     assert_eq!(site.app.max_memory, Some(512_000_000));
+    assert_eq!(site.app.max_lifetime, Some(Duration::from_secs(3600)));
     let variable = &site.env.vars["DJANGO_LOG_LEVEL"];
     assert_eq!(
         (variable.value.expose(), &variable.origin),
@@ -156,6 +159,10 @@ fn every_key_of_the_design_reaches_the_model() {
     assert_eq!(
         site.server.listen[1],
         Listen::Unix("/srv/x/run/web.sock".into())
+    );
+    assert_eq!(
+        site.server.metrics.unwrap().listen(),
+        &Listen::Unix("/srv/x/run/metrics.sock".into())
     );
     assert_eq!(site.server.trusted_proxies[1].to_string(), "10.0.0.0/8");
     assert!(site.warnings.is_empty());
@@ -426,4 +433,12 @@ to = "http://[::1]:9"
         *rest,
         Proxy::new(root, vec!["http://[::1]:9".parse().unwrap()])
     );
+}
+
+#[test]
+fn compression_is_safe_unless_it_is_said_otherwise() {
+    let read = |text| parse(text, Path::new("hotclub.toml")).unwrap().compress;
+    assert_eq!(read(""), Compress::Safe);
+    assert_eq!(read("compress = \"always\"\n"), Compress::Always);
+    assert_eq!(read("compress = \"off\"\n"), Compress::Off);
 }

@@ -1,21 +1,23 @@
 //! A request between its head and its response, the same for every version of HTTP: find who answers,
-//! take the body or throw it away, ask, say what went wrong, write the log's line.
+//! take the body or throw it away, ask, say what went wrong, count it, write the log's line.
 
 use std::time::Instant;
 
 use bytes::Bytes;
 use hotclub_app::{CallError, Times};
+use hotclub_config::Compress;
 
 use crate::access_log::Entry;
+use crate::compress;
 use crate::handle::{self, Handled};
-use crate::message::Response;
+use crate::message::{Body, Response};
 use crate::proxy::{self, Proxy, ProxyError};
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
 use crate::route::Route;
 use crate::secure;
 use crate::spool::BodyError;
-use crate::table::Found;
+use crate::table::{Found, Site};
 use crate::thread::Thread;
 
 /// The client left before its answer: NGINX's number for it, in the log only.
@@ -85,7 +87,12 @@ impl Exchange<'_> {
             && !proxy.buffers_requests()
             && client.announced().is_some()
         {
-            return self.pass_through(proxy, client).await;
+            return match self.pass_through(proxy, client).await {
+                Outcome::Answer(handled, whole) => {
+                    Outcome::Answer(self.compressed(found, handled).await, whole)
+                }
+                Outcome::Left => Outcome::Left,
+            };
         }
         let (body, whole) = match &route {
             Ok(Route::App(..) | Route::Proxy(_)) => match client.receive().await {
@@ -106,8 +113,25 @@ impl Exchange<'_> {
             () = client.left() => return Outcome::Left,
         };
         match handled {
-            Ok(handled) => Outcome::Answer(handled, whole),
-            Err(trouble) => Outcome::Answer(self.own(&trouble).into(), whole),
+            Ok(handled) => Outcome::Answer(self.compressed(found, handled).await, whole),
+            Err(trouble) => {
+                let (response, times) = (self.own(&trouble), trouble.times());
+                Outcome::Answer(Handled { response, times }, whole)
+            }
+        }
+    }
+
+    /// What an app or an upstream answered, compressed where the site has it so.
+    async fn compressed(&self, found: Option<Found<'_>>, handled: Handled) -> Handled {
+        let mode = found.map_or(Compress::Off, |found| found.site.compress);
+        if mode == Compress::Off || !matches!(handled.response.body, Body::Flow(_)) {
+            return handled;
+        }
+        let encoders = &self.thread.encoders;
+        let response = compress::apply(mode, encoders, self.request, handled.response).await;
+        Handled {
+            response,
+            ..handled
         }
     }
 
@@ -138,7 +162,7 @@ impl Exchange<'_> {
         let id = self.request.id.as_str();
         match trouble {
             // Under overload a line each would be part of the load.
-            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout) => {
+            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout(_)) => {
                 if let Some(count) = self.thread.shared.turned_away.add() {
                     tracing::warn!(
                         id,
@@ -157,14 +181,17 @@ impl Exchange<'_> {
         trouble.response(&self.request.id)
     }
 
-    /// Writes the line of a request that was answered with `bytes` of body.
-    pub(crate) fn log(&self, site: &str, status: u16, bytes: u64, times: &Times) {
+    /// Counts a request that was answered with `bytes` of body, and writes its line.
+    pub(crate) fn log(&self, site: Option<&Site>, status: u16, bytes: u64, times: &Times) {
+        let counts = site.and_then(Site::counts);
+        let counts = counts.unwrap_or(self.thread.shared.counts.siteless());
+        counts.add(self.thread.index, status, times);
         let Some(log) = &self.thread.log else {
             return;
         };
         let entry = Entry {
             request: self.request,
-            site,
+            site: site.map_or("", |site| &site.name),
             status,
             bytes,
             total: self.started.elapsed(),
@@ -175,7 +202,7 @@ impl Exchange<'_> {
     }
 
     /// Writes the line of a request whose client did not wait for the answer.
-    pub(crate) fn log_left(&self, site: &str) {
+    pub(crate) fn log_left(&self, site: Option<&Site>) {
         self.log(site, CLIENT_LEFT, 0, &Times::default());
     }
 }

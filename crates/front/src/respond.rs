@@ -1,7 +1,7 @@
 //! The answers the front gives by itself. The only place that knows which fault is which status.
 
 use bytes::Bytes;
-use hotclub_app::{CallError, SpoolError};
+use hotclub_app::{CallError, SpoolError, Times};
 use rustix::io::Errno;
 
 use crate::answer::AnswerError;
@@ -68,6 +68,14 @@ impl Trouble {
             Self::Proxy(error) => proxy_status(error),
             Self::Environ => 400,
             Self::Descriptor(_) | Self::Closed => 503,
+        }
+    }
+
+    /// Where the time of the request went.
+    pub(crate) fn times(&self) -> Times {
+        match self {
+            Self::Call(error) => error.times(),
+            _ => Times::default(),
         }
     }
 
@@ -152,8 +160,8 @@ fn proxy_status(error: &ProxyError) -> u16 {
 
 fn call_status(error: CallError) -> u16 {
     match error {
-        CallError::QueueFull | CallError::QueueTimeout | CallError::Closed => 503,
-        CallError::Deadline => 504,
+        CallError::QueueFull | CallError::QueueTimeout(_) | CallError::Closed => 503,
+        CallError::Deadline(_) => 504,
         CallError::WorkerDied | CallError::NeverStarted => 502,
         CallError::TooLarge => 431,
         CallError::Io(_) => 500,

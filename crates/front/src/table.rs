@@ -4,10 +4,12 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hotclub_app::Lane;
+use hotclub_config::Compress;
 
+use crate::counts::{Registry, SiteCounts};
 use crate::files::FileMount;
 use crate::hosts::HostMap;
 use crate::mount::Mount;
@@ -54,6 +56,9 @@ pub struct Site {
     redirects: HashMap<Box<[u8]>, Redirect>,
     pub(crate) https: Https,
     pub app: Option<AppRoute>,
+    /// Those that this site has in every table, by its name; set before the table is shown to a request.
+    counts: OnceLock<Arc<SiteCounts>>,
+    pub(crate) compress: Compress,
     /// It is there, but nothing of it can be shown now.
     pub(crate) is_closed: bool,
 }
@@ -107,6 +112,14 @@ impl Table {
         self.proxies.extend(site.proxies());
         self.own = Some(site);
         self
+    }
+
+    /// From here on the sites' requests are counted.
+    pub(crate) fn count_in(&self, registry: &Registry) {
+        let named = self.by_host.values().map(|door| &door.site);
+        for site in named.chain(&self.fallback).chain(&self.own) {
+            site.counts.get_or_init(|| registry.of(&site.name));
+        }
     }
 
     /// Every proxy of every site; one may come several times.
@@ -163,8 +176,22 @@ impl Site {
             redirects: HashMap::new(),
             https: Https::default(),
             app,
+            counts: OnceLock::new(),
+            compress: Compress::Off,
             is_closed: false,
         }
+    }
+
+    /// Where its requests are counted.
+    pub(crate) fn counts(&self) -> Option<&SiteCounts> {
+        self.counts.get().map(Arc::as_ref)
+    }
+
+    /// Compresses what the app and other servers answer.
+    #[must_use]
+    pub fn compressing(mut self, mode: Compress) -> Self {
+        self.compress = mode;
+        self
     }
 
     /// How the site wants to be reached.

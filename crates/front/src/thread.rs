@@ -15,10 +15,12 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::access_log::LogBuffer;
 use crate::addresses::Guest;
 use crate::clock::Clock;
+use crate::compress::Encoders;
 use crate::conn;
 use crate::front::Shared;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
+use crate::observer::Connections;
 use crate::proxy::{self, Pools};
 use crate::request::{Request, Scheme};
 use crate::request_id::IdSource;
@@ -50,6 +52,8 @@ pub(crate) enum Command {
         deadline: Instant,
         done: oneshot::Sender<()>,
     },
+    /// How many connections there are, by what they are doing.
+    Count(oneshot::Sender<Connections>),
     Kill,
 }
 
@@ -62,6 +66,7 @@ pub(crate) struct Thread {
     pub(crate) ids: IdSource,
     pub(crate) log: Option<LogBuffer>,
     pub(crate) pools: Rc<Pools>,
+    pub(crate) encoders: Encoders,
     sockets: RefCell<Slab<Rc<Socket>>>,
     came: Notify,
     went: Notify,
@@ -77,6 +82,7 @@ impl Thread {
             clock: Clock::default(),
             ids: IdSource::new(),
             pools: Rc::default(),
+            encoders: Encoders::default(),
             log: shared.log.as_ref().map(LogBuffer::new),
             shared,
             sockets: RefCell::default(),
@@ -190,6 +196,19 @@ impl Thread {
         }
     }
 
+    fn connections(&self) -> Connections {
+        let mut connections = Connections::default();
+        for (_, socket) in self.sockets.borrow().iter() {
+            match socket.phase() {
+                Phase::Fresh => connections.fresh += 1,
+                Phase::Idle => connections.idle += 1,
+                Phase::Busy => connections.busy += 1,
+                Phase::Shared => connections.http2 += 1,
+            }
+        }
+        connections
+    }
+
     async fn drain(self: Rc<Self>, deadline: Instant, done: oneshot::Sender<()>) {
         let last = Instant::now() + LAST_CHANCE;
         for (_, socket) in self.sockets.borrow().iter() {
@@ -272,6 +291,8 @@ pub(crate) async fn run(thread: Rc<Thread>, mut commands: mpsc::UnboundedReceive
             Command::Drain { deadline, done } => {
                 tokio::task::spawn_local(Rc::clone(&thread).drain(deadline, done));
             }
+            // Whoever asked may have lost patience.
+            Command::Count(tell) => drop(tell.send(thread.connections())),
             Command::Kill => break,
         }
     }

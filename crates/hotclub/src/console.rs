@@ -92,6 +92,8 @@ pub(crate) struct Serving {
     pub(crate) static_files: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) media: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) pid: u32,
 }
@@ -365,6 +367,7 @@ impl Serving {
                 .map(|files| format!("static {files}")),
         );
         parts.extend(self.media.as_ref().map(|files| format!("media {files}")));
+        parts.extend(self.metrics.as_ref().map(|url| format!("metrics {url}")));
         let urls = self.urls.join(" ");
         let on = parts.join(" · ");
         format!("{GOOD}serving{GOOD:#} {urls}  {QUIET}{on}{QUIET:#}")

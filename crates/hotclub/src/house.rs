@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hotclub_app::{AppFailure, Generation, Lane, Spec, StartError, View};
 use hotclub_front::{Front, Table};
@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use crate::console::{Console, Event, Failure};
 use crate::listeners::Listeners;
+use crate::metrics::{self, Exposed, Reloads};
 use crate::probe::Probe;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
@@ -27,6 +28,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How a generation is made and what the front shows of it.
 pub(crate) struct Plan {
+    /// The site's name.
+    pub(crate) site: String,
     pub(crate) spec: Spec,
     /// Asked before a generation serves; `serve` asks nothing, as Gunicorn does not.
     pub(crate) probe: Option<Probe>,
@@ -61,6 +64,8 @@ pub(crate) struct House {
     status: String,
     /// The generation that serves, for those who look at it.
     view: watch::Sender<View>,
+    reloads: Arc<Reloads>,
+    metrics: Exposed,
 }
 
 impl House {
@@ -86,6 +91,8 @@ impl House {
             systemd: systemd.clone(),
             status: String::new(),
             view,
+            reloads: Arc::default(),
+            metrics: Exposed::default(),
         })
     }
 
@@ -100,6 +107,24 @@ impl House {
             .for_each(|listener| self.front.accept(listener));
         self.status = format!("serving {}", listeners.urls().join(" "));
         self.listeners = listeners;
+    }
+
+    /// From here on whoever may reach this socket is told what happens here.
+    pub(crate) fn expose(&mut self, listeners: Listeners) {
+        let spec = &self.plan.spec;
+        let app = metrics::App {
+            site: self.plan.site.clone(),
+            counts: Arc::clone(&spec.counts),
+            reloads: Arc::clone(&self.reloads),
+            view: self.view.subscribe(),
+        };
+        let sources = metrics::Sources {
+            front: self.front.observer(),
+            buffers: Arc::clone(&spec.buffers),
+            apps: vec![app],
+            started: SystemTime::now(),
+        };
+        self.metrics = Exposed::start(listeners, &sources);
     }
 
     fn close(&mut self) {
@@ -183,6 +208,7 @@ impl House {
                     format!("not reloaded, the old code goes on: {}", failure.message);
                 self.systemd
                     .ready(&format!("{}, {}", self.status, failure.message));
+                self.reloads.add(false);
                 return console.failure(&failure);
             }
         };
@@ -196,6 +222,7 @@ impl House {
                 tracing::warn!(?grace, "workers of the old generation had to be killed");
             }
         });
+        self.reloads.add(true);
         self.number += 1;
         let seconds = began.elapsed().as_secs_f64();
         let event = Event::Reloaded {
@@ -224,7 +251,7 @@ impl House {
 
     fn upgrade(&self, console: &Console, upgrade: &mut Option<Upgrade>) {
         let begun = match upgrade {
-            Some(upgrade) => upgrade.begin(&self.listeners, self.workers),
+            Some(upgrade) => upgrade.begin(&self.listeners, self.metrics.listeners(), self.workers),
             None => Err(Failure::new("`hotclub up` is not replaced while it runs")
                 .hint("stop it and start it again; its database goes with it")),
         };
@@ -248,6 +275,7 @@ impl House {
     ) -> Result<(), Failure> {
         let human = format!("process {pid} serves from here on: finishing requests");
         console.event(&Event::HandedOver { pid }, &human);
+        self.metrics.hand_over();
         self.listeners.keep_paths();
         self.close();
         self.front.dismiss();

@@ -14,6 +14,7 @@ mod interpreter;
 mod limits;
 mod listeners;
 mod manage;
+mod metrics;
 mod namespace;
 mod pid_file;
 mod probe;

@@ -18,6 +18,7 @@ use crate::host;
 use crate::house::House;
 use crate::https::Certifier;
 use crate::listeners::Listeners;
+use crate::metrics;
 use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::systemd::Systemd;
@@ -73,12 +74,14 @@ async fn serve(
     let Prepared {
         mut house,
         listeners,
+        metrics,
         mut serving,
         watch,
         _certifier,
         _state,
     } = prepared;
     house.open(listeners);
+    house.expose(metrics);
     serving.seconds = began.elapsed().as_secs_f64();
     console.serving(&serving);
     tokio::select! {
@@ -91,6 +94,7 @@ async fn serve(
 struct Prepared {
     house: House,
     listeners: Listeners,
+    metrics: Listeners,
     serving: Serving,
     watch: Option<Watch>,
     _certifier: Certifier,
@@ -112,6 +116,8 @@ async fn prepare(
         &args.listen
     };
     let listeners = Listeners::activated_or_open(systemd, addresses, "--listen")?;
+    let wanted = args.metrics.as_ref().or(site.server.metrics.as_ref());
+    let metrics = metrics::open(wanted)?;
 
     let mut project = Project::find(site, args.workers)?;
     let state = State::open(&project)?;
@@ -142,6 +148,7 @@ async fn prepare(
         threads: project.site.app.threads as usize,
         database: Some(database.described(&project)),
         static_files: statics.described(),
+        metrics: metrics::url(&metrics),
         media: site::media(&project).map(|(url, folder)| site::described(&url, &folder, &project)),
         seconds: 0.0,
         pid: std::process::id(),
@@ -149,6 +156,7 @@ async fn prepare(
     Ok(Prepared {
         house,
         listeners,
+        metrics,
         serving,
         watch,
         _certifier: certifier,

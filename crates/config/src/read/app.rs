@@ -48,6 +48,9 @@ pub(super) fn app(reader: &mut Reader, top: &mut Section<'_>) -> App {
         max_requests_jitter: count(reader, section, "max_requests_jitter")
             .unwrap_or(default.max_requests_jitter),
         max_memory: reader.get(section, "max_memory", value::positive_size),
+        max_lifetime: reader
+            .get(section, "max_lifetime", value::duration)
+            .map_or(default.max_lifetime, limit),
         reload: reader
             .get(section, "reload", value::boolean)
             .unwrap_or(default.reload),

@@ -9,6 +9,7 @@ use super::app::path;
 use super::reader::{Reader, Section};
 use super::web;
 use crate::defaults;
+use crate::listen::{Local, LocalError};
 use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Server};
 use crate::mount::Mount;
 use crate::value::{self, Wrong};
@@ -187,6 +188,7 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>, default: &[Sock
             hint,
         );
     }
+    let metrics = reader.get(&mut section, "metrics", local);
     let trusted = reader.list(&mut section, "trusted_proxies", "[\"127.0.0.1\"]", network);
     let h2c = reader.get(&mut section, "h2c", value::boolean);
     let proxied = reader.get(&mut section, "proxy_protocol", value::boolean);
@@ -198,6 +200,7 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>, default: &[Sock
     reader.end(section);
     Server {
         listen: listen.unwrap_or_else(default),
+        metrics: metrics.map(|metrics| metrics.below(&dir)),
         trusted_proxies: trusted.unwrap_or_default(),
         h2c: h2c.unwrap_or(defaults::H2C),
         proxy_protocol: proxied.unwrap_or(defaults::PROXY_PROTOCOL),
@@ -209,6 +212,20 @@ fn joined(dir: &std::path::Path, listen: Listen) -> Listen {
         Listen::Unix(path) => Listen::Unix(dir.join(path)),
         tcp => tcp,
     }
+}
+
+fn local(value: &DeValue<'_>) -> Result<Local, Wrong> {
+    const EXAMPLE: &str = "\"127.0.0.1:9113\"";
+    let text = value::text(value, EXAMPLE)?;
+    text.parse::<Local>().map_err(|error| {
+        let found = match error {
+            LocalError::Listen(_) => "this is no address",
+            LocalError::Public(_) => "other machines reach this one",
+            LocalError::Tls(_) => "this would be TLS",
+        };
+        let wrong = Wrong::value("a loopback address or a Unix socket", found).example(EXAMPLE);
+        wrong.hint("docs/operating.md says how another machine can read the metrics")
+    })
 }
 
 fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {

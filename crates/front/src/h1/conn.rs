@@ -114,7 +114,7 @@ impl<'a> Connection<'a> {
         let exchange = self.begun(request, started);
         let table = self.thread.shared.table.load_full();
         let found = table.find(request.host(), self.ends.local_ip());
-        let site = found.map_or("", |found| &found.site.name);
+        let site = found.map(|found| &**found.site);
         let mut visitor = Visitor {
             reader: Reader {
                 thread: self.thread,
@@ -216,7 +216,7 @@ impl<'a> Connection<'a> {
         let sent = Writer::new(self.thread, self.socket, &mut self.input)
             .send(response, terms)
             .await;
-        exchange.log("", status, sent.bytes, &Default::default());
+        exchange.log(None, status, sent.bytes, &Default::default());
         After::Linger
     }
 }

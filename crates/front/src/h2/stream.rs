@@ -66,7 +66,7 @@ impl Shared {
         };
         let table = thread.shared.table.load_full();
         let found = table.find(request.host(), self.ends.local_ip());
-        let site = found.map_or("", |found| &found.site.name);
+        let site = found.map(|found| &**found.site);
         let mut visitor = Visitor {
             reader: Reader { thread, stream },
             respond,

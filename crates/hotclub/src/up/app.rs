@@ -32,6 +32,7 @@ pub(crate) fn plan(
     let proxies = RefCell::new(Vec::new());
     let dir = project.site.dir.clone();
     Ok(Plan {
+        site: project.site.name.clone(),
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
         table: Box::new(move |lanes| {
@@ -82,6 +83,7 @@ pub(crate) fn spec(
         max_waiting: options.max_queue as usize,
         timeout: options.timeout,
         buffers: Arc::clone(buffers),
+        counts: Arc::default(),
         policy: Policy {
             workers: project.workers,
             threads: options.threads as usize,
@@ -89,6 +91,7 @@ pub(crate) fn spec(
             max_requests: u64::from(options.max_requests),
             max_requests_jitter: u64::from(options.max_requests_jitter),
             max_memory: options.max_memory,
+            max_lifetime: options.max_lifetime,
             graceful_timeout: options.graceful_timeout,
             second_deadline: options.timeout.unwrap_or(options.graceful_timeout),
         },
