@@ -19,7 +19,8 @@ use crate::{command, descendants, project};
 const BUILD: Duration = Duration::from_secs(1800);
 /// A thousand kills take two minutes; every part together, without the soak, under half an hour.
 const PARTS: Duration = Duration::from_secs(3600);
-const ALL: [&str; 8] = [
+const ALL: [&str; 9] = [
+    "backups",
     "kills",
     "reloads",
     "upgrades",
@@ -35,7 +36,7 @@ pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: kills, reloads, upgrades, garbage, hostile, deadlines, deaths, soak
+    /// Only these parts: backups, kills, reloads, upgrades, garbage, hostile, deadlines, deaths, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -48,7 +49,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         );
     }
     descendants::adopt_orphans();
-    let tools = setup::provide(&[Need::Compiler, Need::Python]);
+    let tools = setup::provide(&[Need::Compiler, Need::Python, Need::Postgres]);
     let rows = tempfile::tempdir()?;
     let mut test = Command::new("cargo");
     test.args([

@@ -27,6 +27,8 @@ pub(crate) enum Need {
     Postgres,
     /// Chromium and its driver.
     Browser,
+    /// What HTTPS is tested with: openssl, curl, and pebble, a certificate authority for tests.
+    Https,
     /// h2load, nghttp and curl: clients of HTTP/2 that other people wrote.
     Nghttp,
     /// cargo-deny.
@@ -42,6 +44,7 @@ impl Need {
             Self::Python => "the Python virtualenv",
             Self::Postgres => "PostgreSQL",
             Self::Browser => "Chromium",
+            Self::Https => "openssl, curl and pebble",
             Self::Nghttp => "h2load, nghttp and curl",
             Self::Deny => "cargo-deny",
             Self::Peers => "nginx and wrk",
@@ -94,6 +97,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         Need::Python,
         Need::Postgres,
         Need::Browser,
+        Need::Https,
         Need::Nghttp,
         Need::Deny,
     ]);
@@ -128,6 +132,12 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
             tools.chromium = Some(apt.provide("chromium", &["chromium"])?);
             tools.chromedriver = Some(apt.provide("chromedriver", &["chromium-driver"])?);
             Ok(())
+        }
+        Need::Https => {
+            apt.provide("openssl", &["openssl"])?;
+            apt.provide("curl", &["curl"])?;
+            apt.provide("pebble", &["pebble"])?;
+            apt.provide("pebble-challtestsrv", &["pebble"]).map(drop)
         }
         Need::Nghttp => {
             apt.provide("curl", &["curl"])?;

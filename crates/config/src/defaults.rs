@@ -90,6 +90,15 @@ pub const MAX_SPOOLED: u64 = 10 * 1024 * 1024 * 1024;
 /// Only this machine: what listens to the world was written down by someone. 8000 is what Django's own server uses.
 pub const LISTEN: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::LOCALHOST), 8000);
 
+/// Who opened an https listener wants visitors to use it. HTTP goes on where there is no certificate yet.
+pub const HTTPS_REDIRECT: bool = true;
+
+/// Free, without an account made elsewhere, and believed by every browser.
+pub const ACME_DIRECTORY: &str = "https://acme-v02.api.letsencrypt.org/directory";
+
+/// The same authority for trying things out: nobody believes its certificates, and its limits are wide.
+pub const ACME_STAGING: &str = "https://acme-staging-v02.api.letsencrypt.org/directory";
+
 /// Where a server's sites are looked for: everywhere, on HTTP's port.
 pub const HOST_LISTEN: [SocketAddr; 2] = [
     SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 80),

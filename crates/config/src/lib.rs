@@ -11,6 +11,7 @@ pub mod env_file;
 mod fault;
 mod host;
 mod hosts;
+mod https;
 mod listen;
 mod load;
 mod model;
@@ -26,6 +27,7 @@ mod web;
 pub use fault::{Fault, Faults, Severity};
 pub use host::{HOST_FILE, Host, Household, load_host};
 pub use hosts::shown as shown_host;
+pub use https::{Acme, CertificateSource, ChallengeKind, ExternalAccount, HmacSource, Https};
 pub use listen::ListenError;
 pub use load::load;
 pub use model::{

@@ -8,7 +8,9 @@ use crate::model::Listen;
 
 /// A text that is no address to listen on.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("`{text}` is no address to listen on (write 127.0.0.1:8000, [::]:8000 or unix:/path)")]
+#[error(
+    "`{text}` is no address to listen on (write 127.0.0.1:8000, [::]:8000, https://0.0.0.0:443 or unix:/path)"
+)]
 pub struct ListenError {
     pub text: String,
 }
@@ -16,7 +18,8 @@ pub struct ListenError {
 impl FromStr for Listen {
     type Err = ListenError;
 
-    /// `ADDRESS:PORT`, `[V6]:PORT`, `localhost:PORT`, `:PORT` (every IPv4 address) or `unix:PATH`.
+    /// `ADDRESS:PORT`, `[V6]:PORT`, `localhost:PORT`, `:PORT` (every IPv4 address), any of them behind `http://`
+    /// or `https://`; or `unix:PATH`.
     /// Names other than `localhost` are refused: what they mean would depend on the network.
     fn from_str(text: &str) -> Result<Listen, ListenError> {
         let wrong = || ListenError {
@@ -29,24 +32,32 @@ impl FromStr for Listen {
                 false => Ok(Listen::Unix(PathBuf::from(path))),
             };
         }
-        if let Ok(address) = text.parse::<SocketAddr>() {
-            return Ok(Listen::Tcp(address));
+        if let Some(rest) = text.strip_prefix("https://") {
+            return address(rest).map(Listen::Https).ok_or_else(wrong);
         }
-        let (host, port) = text.rsplit_once(':').ok_or_else(wrong)?;
-        let port = port.parse::<u16>().map_err(|_| wrong())?;
-        let ip = match host {
-            "localhost" => Ipv4Addr::LOCALHOST,
-            "" => Ipv4Addr::UNSPECIFIED,
-            _ => return Err(wrong()),
-        };
-        Ok(Listen::Tcp(SocketAddr::new(IpAddr::V4(ip), port)))
+        let plain = text.strip_prefix("http://").unwrap_or(text);
+        address(plain).map(Listen::Tcp).ok_or_else(wrong)
     }
+}
+
+fn address(text: &str) -> Option<SocketAddr> {
+    if let Ok(address) = text.parse::<SocketAddr>() {
+        return Some(address);
+    }
+    let (host, port) = text.rsplit_once(':')?;
+    let ip = match host {
+        "localhost" => Ipv4Addr::LOCALHOST,
+        "" => Ipv4Addr::UNSPECIFIED,
+        _ => return None,
+    };
+    Some(SocketAddr::new(IpAddr::V4(ip), port.parse().ok()?))
 }
 
 impl std::fmt::Display for Listen {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Listen::Tcp(address) => write!(f, "{address}"),
+            Listen::Https(address) => write!(f, "https://{address}"),
             Listen::Unix(path) => write!(f, "unix:{}", path.display()),
         }
     }
@@ -58,7 +69,12 @@ mod tests {
 
     #[test]
     fn an_address_is_read_and_written_the_same() {
-        for text in ["127.0.0.1:8000", "[::]:80", "unix:/run/a.sock"] {
+        for text in [
+            "127.0.0.1:8000",
+            "[::]:80",
+            "unix:/run/a.sock",
+            "https://[::]:443",
+        ] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), text);
         }
         assert_eq!(
@@ -69,7 +85,18 @@ mod tests {
             "localhost:0".parse::<Listen>().unwrap().to_string(),
             "127.0.0.1:0"
         );
+        for (text, same) in [
+            ("http://:80", "0.0.0.0:80"),
+            ("https://:443", "https://0.0.0.0:443"),
+            ("https://localhost:8443", "https://127.0.0.1:8443"),
+        ] {
+            assert_eq!(text.parse::<Listen>().unwrap().to_string(), same);
+        }
         for text in [
+            "https://",
+            "https://unix:/a",
+            "ftp://127.0.0.1:21",
+            "https://127.0.0.1:443/",
             "",
             "8000",
             "example.com:80",

@@ -9,6 +9,7 @@ use std::time::Duration;
 use ipnet::IpNet;
 
 use crate::fault::{Fault, Faults, Positions};
+use crate::https::Https;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
 use crate::web::{Redirect, Static};
@@ -44,6 +45,7 @@ pub struct Site {
     pub limits: Limits,
     pub log: Log,
     pub server: Server,
+    pub https: Https,
     /// Doubts that stop nothing: say them once at start.
     pub warnings: Faults,
     pub(crate) positions: Positions,
@@ -264,7 +266,10 @@ pub struct Server {
 /// An address to listen on. `FromStr` reads what the command line's `--listen` takes, too.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Listen {
+    /// Plain HTTP.
     Tcp(SocketAddr),
+    /// HTTP over TLS.
+    Https(SocketAddr),
     Unix(PathBuf),
 }
 
@@ -296,6 +301,7 @@ impl Site {
                 format: LogFormat::Combined,
             },
             server: Server::default(),
+            https: Https::default(),
             warnings: Faults::default(),
             positions: Positions::default(),
         }

@@ -16,6 +16,7 @@ mod app;
 mod data;
 mod edge;
 mod hosts;
+mod https;
 mod proxy;
 mod reader;
 mod top;

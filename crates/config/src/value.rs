@@ -141,6 +141,15 @@ pub(crate) fn duration(value: &DeValue<'_>) -> Result<Duration, Wrong> {
     }
 }
 
+/// Like `duration`, with `"1y"` (365 days).
+pub(crate) fn long_duration(value: &DeValue<'_>) -> Result<Duration, Wrong> {
+    const YEAR: [(&str, u64); 1] = [("y", 365 * 86_400_000)];
+    match value.as_str().and_then(|text| with_unit(text, &YEAR)) {
+        Some(milliseconds) => Ok(Duration::from_millis(milliseconds)),
+        None => duration(value),
+    }
+}
+
 /// Like `duration`, but zero has no meaning.
 pub(crate) fn positive_duration(value: &DeValue<'_>) -> Result<Duration, Wrong> {
     let duration = duration(value)?;

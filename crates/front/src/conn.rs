@@ -9,9 +9,10 @@ use crate::h1::{self, Input};
 use crate::h2::conn::End;
 use crate::h2::{self, PREFACE};
 use crate::proxy_header::{self, HeaderError};
-use crate::request::Ends;
-use crate::socket::Socket;
+use crate::request::{Ends, Scheme};
+use crate::socket::{Pace, Socket};
 use crate::thread::Thread;
+use crate::tls::Protocol;
 
 /// Bytes asked for in one read.
 const READ: usize = 4096;
@@ -24,14 +25,39 @@ pub(crate) async fn serve(thread: &Rc<Thread>, socket: &Rc<Socket>, mut ends: En
         Err(error) => return complain(thread, &ends, error),
     };
     let mut input = Input::default();
-    if thread.shared.h2c && begins_with_preface(thread, socket, &mut input).await {
-        // Boxed, so that a connection of HTTP/1 is small.
-        let end = Box::pin(h2::conn::serve(thread, socket, &ends, input.take())).await;
-        if end == End::Broken {
-            linger(thread, socket, input).await;
+    let protocol = match ends.scheme {
+        Scheme::Https => handshake(thread, socket, &mut ends).await,
+        Scheme::Http if thread.shared.h2c => begins_with_preface(thread, socket, &mut input).await,
+        Scheme::Http => Some(Protocol::Http1),
+    };
+    match protocol {
+        Some(Protocol::Http1) => h1::conn::serve(thread, socket, &ends, input).await,
+        Some(Protocol::Http2) => {
+            // Boxed, so that a connection of HTTP/1 is small.
+            let end = Box::pin(h2::conn::serve(thread, socket, &ends, input.take())).await;
+            if end == End::Broken {
+                linger(thread, socket, input).await;
+            }
         }
-    } else {
-        h1::conn::serve(thread, socket, &ends, input).await;
+        Some(Protocol::Acme) | None => {}
+    }
+    socket.close();
+}
+
+/// What the client and we agree on; `None` when nothing came of it, which is a stranger's doing, and there
+/// are many strangers.
+async fn handshake(thread: &Thread, socket: &Socket, ends: &mut Ends) -> Option<Protocol> {
+    let mut pace = Pace::new(thread.limits());
+    // Boxed, so that an idle connection is small.
+    match Box::pin(socket.handshake(&mut pace)).await {
+        Ok(()) => {
+            ends.server_name = socket.server_name();
+            Some(socket.protocol())
+        }
+        Err(error) => {
+            tracing::debug!(%error, peer = ?ends.peer, "no TLS connection came about");
+            None
+        }
     }
 }
 
@@ -58,19 +84,23 @@ fn complain(thread: &Thread, ends: &Ends, error: HeaderError) {
     }
 }
 
-/// Whether the client speaks HTTP/2 without having been asked ("prior knowledge", RFC 9113, 3.3). Reads no
+/// HTTP/2 when the client speaks it without having been asked ("prior knowledge", RFC 9113, 3.3). Reads no
 /// more than it takes to tell: no request of HTTP/1 begins with more than three of these bytes.
-async fn begins_with_preface(thread: &Thread, socket: &Socket, input: &mut Input) -> bool {
+async fn begins_with_preface(
+    thread: &Thread,
+    socket: &Socket,
+    input: &mut Input,
+) -> Option<Protocol> {
     loop {
         let bytes = input.bytes();
-        if bytes.len() >= PREFACE.len() {
-            return bytes.starts_with(PREFACE);
+        if bytes.starts_with(PREFACE) {
+            return Some(Protocol::Http2);
         }
         if !PREFACE.starts_with(bytes) || socket.expired() {
-            return false;
+            return Some(Protocol::Http1);
         }
         if !matches!(input.fill(thread, socket, READ).await, Ok(1..)) {
-            return false;
+            return Some(Protocol::Http1);
         }
     }
 }

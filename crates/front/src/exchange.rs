@@ -12,7 +12,8 @@ use crate::message::Response;
 use crate::proxy::{self, Proxy, ProxyError};
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
-use crate::route::{self, Route};
+use crate::route::Route;
+use crate::secure;
 use crate::spool::BodyError;
 use crate::table::Found;
 use crate::thread::Thread;
@@ -71,7 +72,15 @@ impl Exchange<'_> {
         found: Option<Found<'_>>,
         client: &mut impl Client,
     ) -> Outcome {
-        let route = route::find(found, self.request);
+        let mut outcome = self.ask(found, client).await;
+        if let (Some(found), Outcome::Answer(handled, _)) = (found, &mut outcome) {
+            secure::mark(&found.site.https, self.request, &mut handled.response);
+        }
+        outcome
+    }
+
+    async fn ask(&self, found: Option<Found<'_>>, client: &mut impl Client) -> Outcome {
+        let route = secure::find(self, found);
         if let Ok(Route::Proxy(proxy)) = &route
             && !proxy.buffers_requests()
             && client.announced().is_some()

@@ -14,10 +14,11 @@ use tokio::sync::{mpsc, oneshot};
 use crate::access_log::AccessLog;
 use crate::addresses::Addresses;
 use crate::limits::Limits;
-use crate::listen::{Accepted, Listener};
+use crate::listen::{Accepted, Address, Listener};
 use crate::table::Table;
 use crate::tally::Tally;
 use crate::thread::{self, Command, Thread};
+use crate::tls::{Keyring, Tls};
 use crate::trust::TrustedProxies;
 
 /// What a front is started with.
@@ -40,6 +41,7 @@ pub struct Options {
 #[derive(Debug)]
 pub(crate) struct Shared {
     pub(crate) table: ArcSwap<Table>,
+    pub(crate) tls: Tls,
     pub(crate) limits: Limits,
     pub(crate) trusted: TrustedProxies,
     pub(crate) h2c: bool,
@@ -117,6 +119,7 @@ impl Front {
             (0..count).map(|_| mpsc::unbounded_channel()).unzip();
         let shared = Arc::new(Shared {
             table: ArcSwap::from_pointee(Table::default()),
+            tls: Tls::new().map_err(io::Error::other)?,
             limits: options.limits,
             trusted: options.trusted,
             h2c: options.h2c,
@@ -181,6 +184,9 @@ impl Front {
     /// `Arc`, to hand the socket on to a successor.
     /// Returns when every thread watches it.
     pub fn accept(&self, listener: &Arc<Listener>) {
+        if let (true, Address::Tcp(address)) = (listener.is_https(), listener.address()) {
+            self.shared.tls.set_port(address.port());
+        }
         let (done, all_done) = std::sync::mpsc::channel();
         self.tell(|| Command::Accept(Arc::clone(listener), done.clone()));
         drop(done);
@@ -203,6 +209,12 @@ impl Front {
     #[must_use]
     pub fn table(&self) -> Arc<Table> {
         self.shared.table.load_full()
+    }
+
+    /// Where certificates are put, for whoever gets them.
+    #[must_use]
+    pub fn keyring(&self) -> Arc<Keyring> {
+        Arc::clone(&self.shared.tls.keyring)
     }
 
     /// Leaves new connections in the backlog of the listeners, and lets go of these.

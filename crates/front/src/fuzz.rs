@@ -39,6 +39,7 @@ pub fn head(bytes: &[u8]) {
         peer: "198.51.100.7:4000".parse().ok(),
         local: None,
         scheme: Scheme::Http,
+        server_name: None,
     };
     let context = Context {
         ends: &ends,

@@ -56,6 +56,8 @@ pub(crate) async fn handle(
         Route::Moved(host) => {
             Ok(respond::moved_for_good(request, &route::on_host(request, host)).into())
         }
+        Route::Secure(location) => Ok(respond::moved_for_good(request, &location).into()),
+        Route::Challenge(text) => Ok(respond::challenge(text).into()),
         Route::Proxy(proxy) => {
             let mut asking = proxy::Asking {
                 thread,

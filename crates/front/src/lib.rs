@@ -1,6 +1,6 @@
 //! The front: what reads network bytes. Given listeners and a table of sites; starts no process.
 //!
-//! The way of a request: `listen` → `conn` → `h1` or `h2` (parse, framing) → `policy` → `exchange` →
+//! The way of a request: `listen` → `conn` (`tls`) → `h1` or `h2` (parse, framing) → `policy` → `exchange` →
 //! `route` → `handle` (files or app) → `respond` (our own answers) → `h1` or `h2` (write) →
 //! `access_log`.
 
@@ -38,6 +38,7 @@ mod request;
 mod request_id;
 mod respond;
 mod route;
+mod secure;
 mod socket;
 mod spool;
 mod sys;
@@ -45,6 +46,7 @@ mod table;
 mod tally;
 mod target;
 mod thread;
+mod tls;
 mod trust;
 
 pub use access_log::{AccessLog, Format, Sink};
@@ -56,5 +58,7 @@ pub use listen::{Address, Listener};
 pub use mount::Mount;
 pub use proxy::{Proxy, Tunnel, UpstreamBody};
 pub use redirect::Redirect;
+pub use secure::Https;
 pub use table::{AppRoute, Found, NamedFiles, Site, Table};
+pub use tls::{Certificate, CertificateError, Certificates, Challenges, Keyring};
 pub use trust::{TrustError, TrustedProxies};

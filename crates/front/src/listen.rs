@@ -112,6 +112,19 @@ impl Listener {
         }
     }
 
+    /// Its connections begin with a TLS handshake.
+    #[must_use]
+    pub fn https(mut self) -> Self {
+        self.scheme = Scheme::Https;
+        self
+    }
+
+    /// Whether its connections begin with a TLS handshake.
+    #[must_use]
+    pub fn is_https(&self) -> bool {
+        self.scheme == Scheme::Https
+    }
+
     /// Where it really listens.
     #[must_use]
     pub fn address(&self) -> &Address {
@@ -204,6 +217,7 @@ fn accept_one(listener: &Listener, thread: &Thread) -> Result<Option<Accepted>, 
         peer: None,
         local: None,
         scheme: listener.scheme,
+        server_name: None,
     };
     if matches!(listener.address, Address::Tcp(_)) {
         ends.peer = peer.and_then(|peer| SocketAddr::try_from(peer).ok());

@@ -65,7 +65,10 @@ pub(crate) struct Ends {
     pub(crate) peer: Option<SocketAddr>,
     /// `None` on a Unix socket.
     pub(crate) local: Option<SocketAddr>,
+    /// Https: the connection begins with a handshake.
     pub(crate) scheme: Scheme,
+    /// The name that the client asked for in the handshake, in lower case.
+    pub(crate) server_name: Option<Box<str>>,
 }
 
 impl Ends {

@@ -31,6 +31,8 @@ pub(crate) enum Trouble {
     NoSite,
     #[error("a request without a host is nobody's here")]
     NoHost,
+    #[error("this connection was made for another site")]
+    Misdirected,
     #[error("the site is not up at the moment")]
     Closed,
     #[error("nothing is at this address")]
@@ -57,7 +59,7 @@ impl Trouble {
             Self::Head(error) => head_status(*error),
             Self::Body(error) => body_status(error),
             Self::SlowHead => 408,
-            Self::NoSite => 421,
+            Self::NoSite | Self::Misdirected => 421,
             Self::NoHost | Self::NotFound => 404,
             Self::Trace => 405,
             Self::Call(error) => call_status(*error),
@@ -169,6 +171,16 @@ pub(crate) fn moved(status: u16, location: &[u8]) -> Response {
 pub(crate) fn moved_for_good(request: &Request, location: &[u8]) -> Response {
     let is_plain = matches!(&request.method[..], b"GET" | b"HEAD");
     moved(if is_plain { 301 } else { 308 }, location)
+}
+
+/// What a certificate authority asked for (RFC 8555, 8.3).
+pub(crate) fn challenge(text: Bytes) -> Response {
+    let mut response = Response::new(200, Body::Bytes(text));
+    response
+        .fields
+        .push(b"Content-Type", b"application/octet-stream");
+    response.fields.push(b"Cache-Control", b"no-store");
+    response
 }
 
 /// Nobody answers `OPTIONS *` but the server itself (RFC 9110, 9.3.7).

@@ -1,5 +1,7 @@
 //! Who answers a request: by its site and its decoded path.
 
+use bytes::Bytes;
+
 use crate::files::{FileMount, Pages};
 use crate::mount::{Mount, Serves};
 use crate::proxy::Proxy;
@@ -17,6 +19,10 @@ pub(crate) enum Route<'t, 'r> {
     Proxy(&'t Proxy),
     /// To the site's canonical host.
     Moved(&'t str),
+    /// To the same path over HTTPS.
+    Secure(Vec<u8>),
+    /// What a certificate authority asked for.
+    Challenge(Bytes),
     App(&'t Site, &'t AppRoute),
     /// `OPTIONS *` asks the server and no site.
     Server,

@@ -1,11 +1,12 @@
-//! One connection's socket, TCP or Unix: reads, writes and sends files without a copy.
+//! One connection's socket, TCP or Unix, plain or TLS: reads, writes and sends files, without a copy where it
+//! is plain.
 //!
 //! Deadlines are not timers here. A socket carries the moment at which its peer was too slow, and
 //! the thread's sweeper (`thread`) looks at all of them a few times a second. When it is passed, the
 //! sweeper shuts the socket down, and the read or write that waits wakes up by that. So a deadline
 //! costs a store, and ten thousand idle connections cost no timer.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::future::Future;
 use std::io::{self, IoSlice};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -21,9 +22,20 @@ use tokio::sync::Notify;
 
 use crate::limits::Limits;
 use crate::sys;
+use crate::tls::Protocol;
+use crate::tls::session::{AHEAD, Nothing, Session, Sink};
 
 /// Most bytes of one `sendfile`, so that one fast reader does not hold the thread.
 const FILE_CHUNK: u64 = 1024 * 1024;
+/// Of a file over TLS, to a peer that had to be waited for: a record. Thousands of slow readers shall not
+/// hold more each.
+const SLOW_CHUNK: u64 = 16 * 1024;
+/// Who takes longer for one chunk is slow.
+const SLOW: Duration = Duration::from_millis(20);
+/// Bytes of a handshake that are read at once.
+const HANDSHAKE_READ: usize = 4096;
+/// Reads in a row that bring no plain text before others have their turn.
+const FRUITLESS: usize = 16;
 
 /// What the connection is doing, as far as drains and deadlines care.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -38,9 +50,14 @@ pub(crate) enum Phase {
     Shared,
 }
 
+/// The reactor's word that the socket can be read, until it is taken back.
+type Guard<'s> = AsyncFdReadyGuard<'s, OwnedFd>;
+
 #[derive(Debug)]
 pub(crate) struct Socket {
     fd: AsyncFd<OwnedFd>,
+    /// Never borrowed across a wait.
+    tls: Option<Box<RefCell<Session>>>,
     deadline: Cell<Option<Instant>>,
     expired: Cell<bool>,
     phase: Cell<Phase>,
@@ -48,10 +65,11 @@ pub(crate) struct Socket {
 }
 
 impl Socket {
-    /// Takes a socket that does not block.
-    pub(crate) fn new(fd: OwnedFd) -> io::Result<Self> {
+    /// Takes a socket that does not block; with a session, [`Socket::handshake`] comes first.
+    pub(crate) fn new(fd: OwnedFd, tls: Option<Session>) -> io::Result<Self> {
         Ok(Self {
             fd: sys::watch(fd, Interest::READABLE | Interest::WRITABLE)?,
+            tls: tls.map(|session| Box::new(RefCell::new(session))),
             deadline: Cell::new(None),
             expired: Cell::new(false),
             phase: Cell::new(Phase::Fresh),
@@ -102,7 +120,17 @@ impl Socket {
 
     /// Tells the peer that nothing more comes.
     pub(crate) fn stop_writing(&self) {
+        self.close();
         self.shutdown(Shutdown::Write);
+    }
+
+    /// The last thing that is done with a connection: over TLS, an end that nobody else could have made.
+    pub(crate) fn close(&self) {
+        if let Some(session) = &self.tls {
+            let mut session = session.borrow_mut();
+            session.close();
+            self.send_now(&mut session);
+        }
     }
 
     /// Ends both directions.
@@ -112,6 +140,9 @@ impl Socket {
 
     /// Ends the connection so that the peer sees an error and not an end.
     pub(crate) fn reset(&self) {
+        if let Some(session) = &self.tls {
+            session.borrow_mut().abandon();
+        }
         let _ = rustix::net::sockopt::set_socket_linger(self.fd.get_ref(), Some(Duration::ZERO));
     }
 
@@ -132,12 +163,67 @@ impl Socket {
         matches!(rustix::event::poll(&mut polled, Some(&now)), Ok(0))
     }
 
+    /// Agrees with the peer on keys and protocol; nothing to do on a plain socket. Bounded by the deadline
+    /// that is set.
+    ///
+    /// # Errors
+    /// When the peer leaves, is too slow, or will not agree.
+    pub(crate) async fn handshake(&self, pace: &mut Pace) -> io::Result<()> {
+        let Some(session) = &self.tls else {
+            return Ok(());
+        };
+        let deadline = self.deadline();
+        loop {
+            self.send_all(session, pace).await?;
+            if !session.borrow().is_handshaking() {
+                return Ok(());
+            }
+            self.set_deadline(deadline);
+            self.fd.readable().await?.retain_ready();
+            let read = self.read_tls(session, &mut Nothing, HANDSHAKE_READ, || self.ready_now());
+            match read {
+                Poll::Ready(Ok(Some(0))) if session.borrow().is_handshaking() => {
+                    return Err(io::ErrorKind::UnexpectedEof.into());
+                }
+                Poll::Ready(Err(error)) => return Err(error),
+                Poll::Ready(Ok(_)) | Poll::Pending => {}
+            }
+        }
+    }
+
+    /// What the handshake agreed on.
+    pub(crate) fn protocol(&self) -> Protocol {
+        let session = self.tls.as_ref();
+        session.map_or(Protocol::Http1, |session| session.borrow().protocol())
+    }
+
+    /// The name that the peer asked for in the handshake, in lower case.
+    pub(crate) fn server_name(&self) -> Option<Box<str>> {
+        let session = self.tls.as_ref()?.borrow();
+        session.server_name().map(Box::from)
+    }
+
     /// Reads what has arrived, at most what `buffer` takes; nothing at the end.
     pub(crate) fn poll_read(
         &self,
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if let Some(session) = &self.tls {
+            if session.borrow_mut().take(buffer).is_some() {
+                return Poll::Ready(Ok(()));
+            }
+            let room = buffer.remaining();
+            let ready = || self.fd.poll_read_ready(context);
+            let read = ready!(self.read_tls(session, buffer, room, ready))?;
+            return match read {
+                Some(_) => Poll::Ready(Ok(())),
+                None => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            };
+        }
         loop {
             let mut guard = ready!(self.fd.poll_read_ready(context))?;
             let room = buffer.remaining();
@@ -162,6 +248,13 @@ impl Socket {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if let Some(session) = &self.tls {
+            ready!(self.poll_flush(context))?;
+            let mut session = session.borrow_mut();
+            let count = session.encrypt_all(slices)?;
+            self.send_now(&mut session);
+            return Poll::Ready(Ok(count));
+        }
         loop {
             let mut guard = ready!(self.fd.poll_write_ready(context))?;
             match rustix::io::writev(self.fd.get_ref(), slices) {
@@ -171,6 +264,27 @@ impl Socket {
                 Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
+    }
+
+    /// Whether what was taken by a write may still be here.
+    pub(crate) fn holds_writes(&self) -> bool {
+        self.tls.is_some()
+    }
+
+    /// Sends what [`Socket::poll_write`] has taken and the kernel has not.
+    pub(crate) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let Some(session) = &self.tls else {
+            return Poll::Ready(Ok(()));
+        };
+        while session.borrow().has_more_to_send() {
+            let mut guard = ready!(self.fd.poll_write_ready(context))?;
+            match session.borrow_mut().send(self.fd.get_ref().as_fd()) {
+                Ok(_) | Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 
     /// Looks at what has come without taking it, and waits until that is more than `seen` bytes.
@@ -224,6 +338,9 @@ impl Socket {
 
     /// Waits until there is something to read: bytes, the end, or an error.
     pub(crate) async fn readable(&self) -> io::Result<()> {
+        if self.tls.as_ref().is_some_and(|tls| tls.borrow().waiting) {
+            return Ok(());
+        }
         self.fd
             .readable()
             .await
@@ -233,8 +350,20 @@ impl Socket {
     /// Appends what has arrived, at most the buffer's spare capacity, which must not be 0: the count,
     /// 0 at the end. `None`: nothing has; wait until it is [`Socket::readable`].
     pub(crate) fn try_read(&self, buffer: &mut Vec<u8>) -> Option<io::Result<usize>> {
+        if let Some(session) = &self.tls {
+            if let Some(taken) = session.borrow_mut().take(buffer) {
+                return Some(Ok(taken));
+            }
+            let room = buffer.room();
+            return match self.read_tls(session, buffer, room, || self.ready_now()) {
+                Poll::Ready(outcome) => outcome.transpose(),
+                Poll::Pending => None,
+            };
+        }
         loop {
-            let mut guard = self.ready_now()?;
+            let Poll::Ready(Ok(mut guard)) = self.ready_now() else {
+                return None;
+            };
             let room = buffer.capacity() - buffer.len();
             match rustix::io::read(self.fd.get_ref(), rustix::buffer::spare_capacity(buffer)) {
                 Ok(count) => {
@@ -251,15 +380,123 @@ impl Socket {
         }
     }
 
+    /// [`Socket::try_read`] where everything that was decrypted is taken; `ready` asks the reactor.
+    /// `None`: what came had nothing to read in it; others shall have their turn.
+    fn read_tls<'s>(
+        &'s self,
+        session: &RefCell<Session>,
+        sink: &mut impl Sink,
+        room: usize,
+        mut ready: impl FnMut() -> Poll<io::Result<Guard<'s>>>,
+    ) -> Poll<io::Result<Option<usize>>> {
+        let mut session = session.borrow_mut();
+        let before = sink.room();
+        for _ in 0..FRUITLESS {
+            let mut guard = ready!(ready())?;
+            match session.read(self.fd.get_ref().as_fd(), room) {
+                Ok(arrived) if arrived.bytes == 0 => return Poll::Ready(Ok(Some(0))),
+                Ok(arrived) => {
+                    if arrived.all {
+                        guard.clear_ready();
+                    }
+                    let decrypted = session.decrypt(arrived.bytes, sink);
+                    // Mostly nothing: tickets, an alert, the answer to a change of keys.
+                    self.send_now(&mut session);
+                    decrypted?;
+                    let count = before - sink.room();
+                    if session.is_handshaking() {
+                        return Poll::Ready(Ok(None));
+                    }
+                    if count > 0 || session.waiting {
+                        return Poll::Ready(Ok(Some(count)));
+                    }
+                }
+                Err(Errno::AGAIN) => guard.clear_ready(),
+                Err(Errno::INTR) => {}
+                Err(error) => return Poll::Ready(Err(error.into())),
+            }
+        }
+        Poll::Ready(Ok(None))
+    }
+
+    /// Sends what the socket takes at once; what is left goes with the next write.
+    fn send_now(&self, session: &mut Session) {
+        while session.has_more_to_send() && session.send(self.fd.get_ref().as_fd()).is_ok() {}
+    }
+
+    async fn send_all(&self, session: &RefCell<Session>, pace: &mut Pace) -> io::Result<()> {
+        while session.borrow().has_more_to_send() {
+            self.write_with(pace, |fd| session.borrow_mut().send(fd))
+                .await?;
+        }
+        Ok(())
+    }
+
+    /// Sends what was encrypted from `plain` bytes, and counts those and not what became of them.
+    async fn send_encrypted(
+        &self,
+        session: &RefCell<Session>,
+        plain: usize,
+        pace: &mut Pace,
+    ) -> io::Result<()> {
+        let before = pace.moved;
+        self.send_all(session, pace).await?;
+        pace.moved = before + plain as u64;
+        Ok(())
+    }
+
+    async fn write_tls(
+        &self,
+        session: &RefCell<Session>,
+        (mut first, mut second): (&[u8], &[u8]),
+        pace: &mut Pace,
+    ) -> io::Result<()> {
+        while !first.is_empty() || !second.is_empty() {
+            let count = session.borrow_mut().encrypt(first, second)?;
+            let of_first = count.min(first.len());
+            first = &first[of_first..];
+            second = &second[count - of_first..];
+            self.send_encrypted(session, count, pace).await?;
+        }
+        Ok(())
+    }
+
+    async fn send_file_tls(
+        &self,
+        session: &RefCell<Session>,
+        (file, mut offset, mut len): (BorrowedFd<'_>, u64, u64),
+        pace: &mut Pace,
+    ) -> io::Result<()> {
+        let (mut chunk, mut since_yield) = (AHEAD as u64, 0);
+        while len > 0 {
+            let most = len.min(chunk);
+            let count = session.borrow_mut().encrypt_file(file, offset, most)?;
+            if count == 0 {
+                return Err(io::ErrorKind::UnexpectedEof.into());
+            }
+            let waited = pace.waited;
+            self.send_encrypted(session, count, pace).await?;
+            chunk = match pace.waited > waited + SLOW {
+                true => SLOW_CHUNK,
+                false => AHEAD as u64,
+            };
+            offset += count as u64;
+            len -= count as u64;
+            since_yield += count as u64;
+            if since_yield >= FILE_CHUNK && len > 0 {
+                since_yield = 0;
+                tokio::task::yield_now().await;
+            }
+        }
+        Ok(())
+    }
+
     /// What the reactor says of reading, without waiting for it. (Not `poll_read_ready`: that says
     /// `Pending` of a ready socket too, when the task has run for long, and who then asks
     /// [`Socket::readable`] would turn in circles.)
-    fn ready_now(&self) -> Option<AsyncFdReadyGuard<'_, OwnedFd>> {
+    fn ready_now(&self) -> Poll<io::Result<Guard<'_>>> {
         let mut context = Context::from_waker(Waker::noop());
-        match pin!(self.fd.readable()).poll(&mut context) {
-            Poll::Ready(guard) => guard.ok(),
-            Poll::Pending => None,
-        }
+        pin!(self.fd.readable()).poll(&mut context)
     }
 
     /// Writes `first`, then `second`, in as few calls as the kernel takes.
@@ -269,6 +506,9 @@ impl Socket {
         second: &[u8],
         pace: &mut Pace,
     ) -> io::Result<()> {
+        if let Some(session) = &self.tls {
+            return self.write_tls(session, (first, second), pace).await;
+        }
         let (mut first, mut second) = (first, second);
         while !first.is_empty() || !second.is_empty() {
             let slices = [IoSlice::new(first), IoSlice::new(second)];
@@ -296,6 +536,15 @@ impl Socket {
         mut bytes: &[u8],
         pace: &mut Pace,
     ) -> io::Result<()> {
+        if let Some(session) = &self.tls {
+            // Sent with the file's first records.
+            while !bytes.is_empty() {
+                let count = session.borrow_mut().encrypt(bytes, b"")?;
+                pace.moved += count as u64;
+                bytes = &bytes[count..];
+            }
+            return Ok(());
+        }
         while !bytes.is_empty() {
             let flags = SendFlags::MORE | SendFlags::NOSIGNAL;
             let count = self
@@ -317,6 +566,10 @@ impl Socket {
         mut len: u64,
         pace: &mut Pace,
     ) -> io::Result<()> {
+        if let Some(session) = &self.tls {
+            let piece = (file, offset, len);
+            return self.send_file_tls(session, piece, pace).await;
+        }
         while len > 0 {
             let chunk = len.min(FILE_CHUNK) as usize;
             let count = self

@@ -13,6 +13,7 @@ use crate::hosts::HostMap;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
 use crate::redirect::Redirect;
+use crate::secure::Https;
 
 /// All sites of a front.
 #[derive(Debug, Default)]
@@ -51,6 +52,7 @@ pub struct Site {
     mounts: Vec<Mount>,
     /// By the exact path.
     redirects: HashMap<Box<[u8]>, Redirect>,
+    pub(crate) https: Https,
     pub app: Option<AppRoute>,
     /// It is there, but nothing of it can be shown now.
     pub(crate) is_closed: bool,
@@ -159,9 +161,17 @@ impl Site {
             moved: Vec::new(),
             mounts,
             redirects: HashMap::new(),
+            https: Https::default(),
             app,
             is_closed: false,
         }
+    }
+
+    /// How the site wants to be reached.
+    #[must_use]
+    pub fn over_https(mut self, https: Https) -> Self {
+        self.https = https;
+        self
     }
 
     /// A site that is being started or did not start: 503 for everything.

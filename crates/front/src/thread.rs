@@ -1,6 +1,8 @@
 //! One thread of the front: its own runtime, its connections, and what they share without locks.
 
 use std::cell::RefCell;
+use std::io;
+use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
@@ -18,11 +20,12 @@ use crate::front::Shared;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
 use crate::proxy::{self, Pools};
-use crate::request::Request;
+use crate::request::{Request, Scheme};
 use crate::request_id::IdSource;
 use crate::socket::{Phase, Socket};
 use crate::sys;
 use crate::table::Table;
+use crate::tls::session::{Bench, Session};
 
 /// How often the sweeper looks at the deadlines, while there are connections.
 const SWEEP: Duration = Duration::from_millis(250);
@@ -64,6 +67,7 @@ pub(crate) struct Thread {
     went: Notify,
     buffers: RefCell<Vec<Vec<u8>>>,
     requests: RefCell<Vec<Request>>,
+    bench: Bench,
 }
 
 impl Thread {
@@ -80,6 +84,7 @@ impl Thread {
             went: Notify::new(),
             buffers: RefCell::default(),
             requests: RefCell::default(),
+            bench: Bench::default(),
         }
     }
 
@@ -132,7 +137,8 @@ impl Thread {
 
     /// Starts to serve a connection.
     pub(crate) fn serve(self: &Rc<Self>, accepted: Accepted) {
-        let socket = match Socket::new(accepted.fd) {
+        let Accepted { fd, ends, guest } = accepted;
+        let socket = match self.socket(fd, ends.scheme) {
             Ok(socket) => Rc::new(socket),
             Err(error) => {
                 tracing::error!(%error, "a connection cannot be watched");
@@ -143,14 +149,24 @@ impl Thread {
         let seat = Seat {
             thread: Rc::clone(self),
             key: self.sockets.borrow_mut().insert(Rc::clone(&socket)),
-            _guest: accepted.guest,
+            _guest: guest,
         };
-        let ends = accepted.ends;
         self.came.notify_one();
         tokio::task::spawn_local(async move {
             let thread = &seat.thread;
             conn::serve(thread, &socket, ends).await;
         });
+    }
+
+    fn socket(&self, fd: OwnedFd, scheme: Scheme) -> io::Result<Socket> {
+        let session = match scheme {
+            Scheme::Http => None,
+            Scheme::Https => {
+                let session = Session::new(&self.shared.tls, &self.bench);
+                Some(session.map_err(io::Error::other)?)
+            }
+        };
+        Socket::new(fd, session)
     }
 
     /// Ends connections whose peer was too slow.

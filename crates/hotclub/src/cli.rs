@@ -1,6 +1,7 @@
 //! The command line as it was typed. Each command's own file resolves it.
 
 mod check;
+mod db;
 mod host;
 mod inspect;
 mod manage;
@@ -9,6 +10,7 @@ mod up;
 mod upgrade;
 
 pub(crate) use check::CheckArgs;
+pub(crate) use db::{BackupsArgs, DbArgs, DbCommand, OldArgs, RestoreArgs};
 pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use manage::ManageArgs;
@@ -43,6 +45,8 @@ pub(crate) enum Command {
     Check(CheckArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
+    /// Back up a site's database and media, prove it, and go back
+    Db(DbArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
     Upgrade(UpgradeArgs),
 }
@@ -52,6 +56,8 @@ impl Cli {
     pub(crate) fn wants_json(&self) -> bool {
         match &self.command {
             Command::Up(args) => args.json,
+            // Its data is asked for by `--json`, its progress is for people.
+            Command::Db(_) => false,
             Command::Host(args) => args.json,
             Command::Inspect(args) => args.json,
             Command::Upgrade(args) => args.json,

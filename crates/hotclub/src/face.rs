@@ -10,6 +10,7 @@ use hotclub_front::files::{FileMount, MountKind, MountOptions, PageRules, Pages}
 use hotclub_front::{AppRoute, Mount, NamedFiles, Proxy, Redirect, Site as FrontSite, Table};
 
 use crate::console::Failure;
+use crate::https;
 use crate::up::site::{self, Folder};
 
 /// A site without its app, before its folders are opened.
@@ -75,7 +76,8 @@ impl Face {
             .iter()
             .map(|(from, to)| (from.clone(), to.clone()));
         let made = FrontSite::new(&*site.name, site.hosts.clone(), mounts, app);
-        Ok(made.moving(moved).redirecting(exact))
+        let made = made.moving(moved).redirecting(exact);
+        Ok(made.over_https(https::rules(&site.https)))
     }
 }
 

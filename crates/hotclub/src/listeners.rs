@@ -29,14 +29,17 @@ impl Listeners {
             sockets: Vec::with_capacity(addresses.len()),
             keep_paths: false,
         };
-        for address in addresses {
-            let address = match address {
-                Listen::Tcp(address) => Address::Tcp(*address),
+        for listen in addresses {
+            let address = match listen {
+                Listen::Tcp(address) | Listen::Https(address) => Address::Tcp(*address),
                 Listen::Unix(path) => Address::Unix(path.clone()),
             };
             let listener =
                 Listener::bind(&address).map_err(|error| failure(&address, &error, option))?;
-            opened.sockets.push(Arc::new(listener));
+            opened.sockets.push(Arc::new(match listen {
+                Listen::Https(_) => listener.https(),
+                Listen::Tcp(_) | Listen::Unix(_) => listener,
+            }));
         }
         Ok(opened)
     }
@@ -59,14 +62,31 @@ impl Listeners {
                 .hint("write ListenStream= and Accept=no in the .socket unit")
         })?;
         tracing::info!("the sockets that systemd opened are served, and no others ({option})");
-        Self::adopt(sockets, true)
+        Self::adopt(sockets, true, addresses)
     }
 
-    /// Takes sockets that somebody else opened.
-    pub(crate) fn adopt(sockets: Vec<OwnedFd>, keep_paths: bool) -> Result<Self, Failure> {
-        let sockets = sockets
-            .into_iter()
-            .map(|socket| Listener::from_fd(socket).map(Arc::new));
+    /// Takes sockets that somebody else opened; those on a port that `addresses` has for https are https.
+    pub(crate) fn adopt(
+        sockets: Vec<OwnedFd>,
+        keep_paths: bool,
+        addresses: &[Listen],
+    ) -> Result<Self, Failure> {
+        let is_https = |listener: &Listener| {
+            addresses
+                .iter()
+                .any(|listen| match (listen, listener.address()) {
+                    (Listen::Https(wanted), Address::Tcp(address)) => {
+                        wanted.port() == 0 || wanted.port() == address.port()
+                    }
+                    _ => false,
+                })
+        };
+        let sockets = sockets.into_iter().map(|socket| {
+            let listener = Listener::from_fd(socket)?;
+            let is_https = is_https(&listener);
+            let listener = if is_https { listener.https() } else { listener };
+            Ok::<_, io::Error>(Arc::new(listener))
+        });
         Ok(Self {
             sockets: sockets.collect::<Result<_, _>>()?,
             keep_paths,
@@ -88,10 +108,12 @@ impl Listeners {
 
     /// How a person reaches them.
     pub(crate) fn urls(&self) -> Vec<String> {
-        self.sockets
-            .iter()
-            .map(|listener| url(listener.address()))
-            .collect()
+        self.sockets.iter().map(|listener| url(listener)).collect()
+    }
+
+    /// Whether visitors can come over HTTPS.
+    pub(crate) fn any_https(&self) -> bool {
+        self.sockets.iter().any(|listener| listener.is_https())
     }
 
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
@@ -113,8 +135,9 @@ impl Drop for Listeners {
     }
 }
 
-fn url(address: &Address) -> String {
-    match address {
+fn url(listener: &Listener) -> String {
+    match listener.address() {
+        Address::Tcp(address) if listener.is_https() => format!("https://{}", reachable(*address)),
         Address::Tcp(address) => format!("http://{}", reachable(*address)),
         Address::Unix(path) => format!("unix:{}", path.display()),
     }

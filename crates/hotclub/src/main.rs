@@ -3,10 +3,12 @@
 mod check;
 mod cli;
 mod console;
+mod db;
 mod descriptors;
 mod face;
 mod host;
 mod house;
+mod https;
 mod inspect;
 mod interpreter;
 mod limits;
@@ -92,6 +94,7 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => check::run(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,
+        Command::Db(args) => db::run(&args.command, console).await,
         Command::Upgrade(args) => upgrade::ask(&args, console).await,
     }
 }

@@ -17,6 +17,7 @@ use hotclub_front::{
 use crate::cli::ServeArgs;
 use crate::console::{Console, Failure, Serving};
 use crate::house::{House, Plan};
+use crate::https::{Certifier, OwnFiles};
 use crate::listeners::Listeners;
 use crate::pid_file::PidFile;
 use crate::signals::Signals;
@@ -55,6 +56,7 @@ pub(crate) async fn run(
         watch,
         _pid_file,
         _payload,
+        _certifier,
     } = opened?;
     let upgrade = Upgrade::new(program, systemd);
     house.run(console, &mut signals, watch, Some(upgrade)).await
@@ -66,6 +68,17 @@ struct Opened {
     watch: Option<Watch>,
     _pid_file: Option<PidFile>,
     _payload: Payload,
+    _certifier: Certifier,
+}
+
+fn certifier(args: &ServeArgs, front: &Front) -> Result<Certifier, Failure> {
+    let Some(certificate) = &args.certfile else {
+        return Ok(Certifier::default());
+    };
+    let here = std::env::current_dir()?;
+    let key = args.keyfile.as_ref().unwrap_or(certificate);
+    let files = OwnFiles::new(here.join(certificate), here.join(key));
+    Certifier::of_files(files, front)
 }
 
 async fn open(
@@ -83,6 +96,7 @@ async fn open(
     let mut spec = spec(args, payload.worker.clone(), &buffers)?;
     spec.policy.workers = sockets.workers;
     let front = Front::start(front_options(args, &limits, buffers)?)?;
+    let certifier = certifier(args, &front)?;
     let plan = Plan {
         graceful_timeout: Duration::from_secs(args.graceful_timeout),
         traceback: None,
@@ -116,6 +130,7 @@ async fn open(
         watch,
         _pid_file,
         _payload: payload,
+        _certifier: certifier,
     })
 }
 
@@ -135,7 +150,11 @@ impl Sockets {
         if let Some(predecessor) = predecessor {
             let heirloom = predecessor.heirloom()?;
             return Ok(Self {
-                listeners: Listeners::adopt(heirloom.listeners, heirloom.keep_paths)?,
+                listeners: Listeners::adopt(
+                    heirloom.listeners,
+                    heirloom.keep_paths,
+                    &addresses(args)?,
+                )?,
                 workers: heirloom.workers,
             });
         }
@@ -181,6 +200,24 @@ impl Payload {
 }
 
 fn addresses(args: &ServeArgs) -> Result<Vec<Listen>, Failure> {
+    let plain = plain_addresses(args)?;
+    let is_https = |listen: &Listen| matches!(listen, Listen::Https(_));
+    match (&args.certfile, plain.iter().any(is_https)) {
+        (Some(_), false) => Ok(plain.into_iter().map(secured).collect()),
+        (None, true) => Err(Failure::new("an https:// address needs a certificate")
+            .hint("name its file with --certfile, and its key's with --keyfile")),
+        _ => Ok(plain),
+    }
+}
+
+fn secured(listen: Listen) -> Listen {
+    match listen {
+        Listen::Tcp(address) => Listen::Https(address),
+        other => other,
+    }
+}
+
+fn plain_addresses(args: &ServeArgs) -> Result<Vec<Listen>, Failure> {
     if !args.bind.is_empty() {
         return Ok(args.bind.clone());
     }

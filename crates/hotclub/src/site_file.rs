@@ -32,6 +32,7 @@ pub(crate) fn reread(dir: &Path) -> Result<Arc<Site>, Failure> {
 /// What only a look beyond the file shows: what is not built, folders that are not there.
 pub(crate) fn faults(site: &Site) -> Faults {
     let mut found = Faults::from(unsupported(site));
+    found.extend(Faults::from(crate::https::faults(site)));
     if let Some(pages) = site.pages.as_ref().filter(|pages| !pages.root.is_dir()) {
         let message = format!("there is no folder {}", pages.root.display());
         let fault = site.fault_at("static.root", message);

@@ -16,6 +16,7 @@ use crate::console::{Console, Event, Failure, Serving};
 use crate::face;
 use crate::host;
 use crate::house::House;
+use crate::https::Certifier;
 use crate::listeners::Listeners;
 use crate::project::{Project, State};
 use crate::signals::Signals;
@@ -74,6 +75,7 @@ async fn serve(
         listeners,
         mut serving,
         watch,
+        _certifier,
         _state,
     } = prepared;
     house.open(listeners);
@@ -91,6 +93,7 @@ struct Prepared {
     listeners: Listeners,
     serving: Serving,
     watch: Option<Watch>,
+    _certifier: Certifier,
     /// Its lock is held for as long as we run.
     _state: State,
 }
@@ -123,6 +126,7 @@ async fn prepare(
     let plan = app::plan(&project, &state, &statics, &buffers)?;
     let log = access_log(&project.site.log, args.json)?;
     let front = Front::start(site::front_options(&project.site, log, buffers)?)?;
+    let certifier = Certifier::start([&project.site], (&front, &listeners), &state.dir)?;
     let house = House::start(plan, front, systemd).await?;
     console.done(&app::summary(&project, house.generation()));
 
@@ -147,6 +151,7 @@ async fn prepare(
         listeners,
         serving,
         watch,
+        _certifier: certifier,
         _state: state,
     })
 }

@@ -142,6 +142,41 @@ impl Cluster {
         }
     }
 
+    /// What a cluster is reached by that another process has locked, and so prepared.
+    pub(crate) fn known(options: &Options) -> Result<(Connection, Connection, Programs), Error> {
+        let dir = std::path::absolute(&options.dir).map_err(Error::io("find", &options.dir))?;
+        let programs = init::programs_for(&dir, options.version)?;
+        let socket_dir = socket::folder(&dir, options.user.as_ref())?;
+        let secret = |name: &str| {
+            let file = dir.join("secrets").join(name);
+            let missing = || Error::io("read", &file)(std::io::ErrorKind::NotFound.into());
+            password::read(&file)?.ok_or_else(missing)
+        };
+        let login = |user, database, password| Connection {
+            socket_dir: socket_dir.clone(),
+            port: PORT,
+            database,
+            user,
+            password,
+        };
+        let admin = login(
+            role::ADMIN.to_owned(),
+            "postgres".to_owned(),
+            secret("admin.password")?,
+        );
+        let app = login(
+            role::role_name(&options.name),
+            role::database_name(&options.name),
+            secret("app.password")?,
+        );
+        Ok((admin, app, programs))
+    }
+
+    /// The cluster's folder.
+    pub fn dir(&self) -> &Path {
+        &self.inner.options.dir
+    }
+
     /// The version of the programs, and so of the data.
     pub fn version(&self) -> &programs::Version {
         &self.inner.programs.version

@@ -4,6 +4,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitStatus;
 
+use crate::backup::shown;
 use crate::ready::{Cause, NotReady};
 use crate::user::Unreachable;
 
@@ -60,6 +61,38 @@ pub enum Error {
     #[error("a PostgreSQL left over from an earlier run (process {pid}) does not stop")]
     LeftOver { pid: i32 },
 
+    #[error("there is no database of this site yet in {}", .dir.display())]
+    NoCluster { dir: PathBuf },
+
+    #[error("there is no database file {}", .path.display())]
+    NoDatabaseFile { path: PathBuf },
+
+    #[error("a backup or a restore of this site is under way ({})", .dir.display())]
+    BackupRuns { dir: PathBuf },
+
+    #[error("{} is too full: {} are needed, {} are free", .path.display(), shown(*.needed), shown(*.free))]
+    NoRoom {
+        path: PathBuf,
+        needed: u64,
+        free: u64,
+    },
+
+    #[error("{} cannot be used: {why}", .path.display())]
+    Damaged { path: PathBuf, why: String },
+
+    #[error("what was restored is not what was backed up: {}", .differences.join("; "))]
+    Differs { differences: Vec<String> },
+
+    #[error("{} comes from PostgreSQL {theirs}, and this one is {ours}", .path.display())]
+    NewerVersion {
+        path: PathBuf,
+        theirs: String,
+        ours: u32,
+    },
+
+    #[error("the site cannot go back: {why}")]
+    NothingOld { why: String },
+
     #[error("cannot {doing} {}: {source}", .path.display())]
     Io {
         doing: &'static str,
@@ -115,6 +148,23 @@ impl Error {
             }
             Error::Locked { .. } => "is this site running already? End that one first".to_owned(),
             Error::Failed { output, .. } => from_log(output)?,
+            Error::NoCluster { .. } | Error::NoDatabaseFile { .. } => {
+                "start the site once: hotclub up".to_owned()
+            }
+            Error::BackupRuns { .. } => "wait for it to end, then try again".to_owned(),
+            Error::NoRoom { .. } => {
+                "make room, or move the state folder to a larger disk; nothing was changed".to_owned()
+            }
+            Error::Damaged { .. } => {
+                "take another backup (hotclub db backups); the site's data was not touched".to_owned()
+            }
+            Error::Differs { .. } => {
+                "the site's data was not touched; if it happens again, look at PostgreSQL's log".to_owned()
+            }
+            Error::NewerVersion { .. } => {
+                "move the site to that version first (hotclub db upgrade), or dump it with an older pg_dump".to_owned()
+            }
+            Error::NothingOld { .. } => "hotclub db backups lists what there is to go back to".to_owned(),
             Error::Died { log, log_file, .. } | Error::NotReady { log, log_file, .. } => {
                 from_log(log).unwrap_or_else(|| format!("its whole log is {}", log_file.display()))
             }
@@ -125,6 +175,9 @@ impl Error {
             Error::Io { source, .. } if source.kind() == io::ErrorKind::PermissionDenied => {
                 "was it made by another user, with sudo perhaps? Run Hotclub as that user, or give the folder away (chown -R)"
                     .to_owned()
+            }
+            Error::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => {
+                "install PostgreSQL's programs as a whole: apt-get install postgresql".to_owned()
             }
             Error::Io { .. } | Error::Spawn { .. } | Error::Query { .. } => return None,
         })

@@ -3,7 +3,10 @@
 //!
 //! `programs` finds what is installed, `user` decides as whom it runs, `cluster` makes, starts and stops a
 //! data directory, `role` keeps the app's role and database, `ready` waits for any database, ours or not.
+//! `access` is the superuser's way in, `backup` and `restore` are what a site's data goes out and in by.
 
+pub mod access;
+pub mod backup;
 pub mod cluster;
 mod command;
 mod connection;
@@ -11,9 +14,12 @@ mod error;
 mod password;
 pub mod programs;
 pub mod ready;
+pub mod restore;
 mod role;
+mod stamp;
 pub mod user;
 
+pub use access::Access;
 pub use cluster::{Cluster, Options, Server, Stopped};
 pub use connection::Connection;
 pub use error::Error;

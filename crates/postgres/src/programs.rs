@@ -33,9 +33,19 @@ pub struct Programs {
 }
 
 impl Programs {
-    /// The path of one program: `initdb`, `pg_dump`…
+    /// The path of one program: `initdb`, `pg_dump`… A folder on PATH may have links to some of them only;
+    /// then the others are where those lead, or in Debian's folder of the same version.
     pub fn path(&self, program: &str) -> PathBuf {
-        self.bin.join(program)
+        let server = self.bin.join("postgres").canonicalize().ok();
+        let linked = server.and_then(|server| Some(server.parent()?.to_path_buf()));
+        let debian = Path::new(DEBIAN).join(format!("{}/bin", self.version.major));
+        let others = linked.into_iter().chain([debian]);
+        [self.bin.clone()]
+            .into_iter()
+            .chain(others)
+            .map(|bin| bin.join(program))
+            .find(|path| path.exists())
+            .unwrap_or_else(|| self.bin.join(program))
     }
 }
 

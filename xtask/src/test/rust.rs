@@ -19,9 +19,10 @@ const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Tests with one of these words in their name need that thing; they are left out, and counted as
 /// skipped, where it is missing.
-const NAMED_NEEDS: [(&str, Need); 3] = [
+const NAMED_NEEDS: [(&str, Need); 4] = [
     ("browser", Need::Browser),
     ("postgres", Need::Postgres),
+    ("https", Need::Https),
     ("nghttp", Need::Nghttp),
 ];
 

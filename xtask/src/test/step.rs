@@ -52,7 +52,13 @@ impl Outcome {
     }
 }
 
-const SITE_NEEDS: &[Need] = &[Need::Python, Need::Postgres, Need::Browser, Need::Nghttp];
+const SITE_NEEDS: &[Need] = &[
+    Need::Python,
+    Need::Postgres,
+    Need::Browser,
+    Need::Nghttp,
+    Need::Https,
+];
 
 pub(crate) const STEPS: &[Step] = &[
     Step {

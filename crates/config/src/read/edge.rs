@@ -216,7 +216,7 @@ fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {
     let text = value::text(value, EXAMPLE)?;
     text.parse::<Listen>().map_err(|_| {
         let wrong = Wrong::value("an address to listen on", "this is none").example(EXAMPLE);
-        wrong.hint("an address and a port, `[::]:8000`, or `unix:/path`")
+        wrong.hint("an address and a port, `[::]:8000`, `https://0.0.0.0:443`, or `unix:/path`")
     })
 }
 

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::reader::Reader;
-use super::{app, data, edge, hosts, proxy, web};
+use super::{app, data, edge, hosts, https, proxy, web};
 use crate::host::Host;
 use crate::model::Site;
 use crate::value::{self, Wrong};
@@ -36,6 +36,7 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.limits = edge::limits(reader, &mut top);
     site.log = edge::log(reader, &mut top);
     site.server = edge::server(reader, &mut top, &[defaults::LISTEN]);
+    site.https = https::https(reader, &mut top);
     reader.end(top);
     site
 }

@@ -22,6 +22,7 @@ fn ends(local: Option<&str>) -> Ends {
         peer: None,
         local: local.map(|text| text.parse().unwrap()),
         scheme: Scheme::Http,
+        server_name: None,
     }
 }
 

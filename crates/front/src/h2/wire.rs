@@ -200,8 +200,16 @@ impl AsyncWrite for Wire {
         true
     }
 
-    fn poll_flush(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Poll::Ready(Ok(()))
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        if !self.gauge.socket.holds_writes() {
+            return Poll::Ready(Ok(()));
+        }
+        let outcome = self.gauge.socket.poll_flush(context);
+        match &outcome {
+            Poll::Pending => self.gauge.stuck(),
+            Poll::Ready(_) => self.gauge.went(0),
+        }
+        outcome
     }
 
     fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {

@@ -9,3 +9,5 @@ mod proxy;
 mod serving;
 #[cfg(test)]
 mod support;
+#[cfg(test)]
+mod tls;

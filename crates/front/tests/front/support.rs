@@ -14,7 +14,7 @@ use hotclub_front::{
     TrustedProxies,
 };
 
-const BOUNDS: BufferBounds = BufferBounds {
+pub(crate) const BOUNDS: BufferBounds = BufferBounds {
     per_connection: 1 << 18,
     memory: 1 << 26,
     spooled: 1 << 30,

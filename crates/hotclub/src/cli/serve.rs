@@ -12,9 +12,17 @@ pub(crate) struct ServeArgs {
     #[arg(value_name = "MODULE:APP")]
     pub(crate) app: String,
 
-    /// Listen on HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH (repeatable) [default: 127.0.0.1:8000, or 0.0.0.0:$PORT]
+    /// Listen on HOST:PORT, [IPv6]:PORT, :PORT, https://HOST:PORT or unix:PATH (repeatable) [default: 127.0.0.1:8000, or 0.0.0.0:$PORT]
     #[arg(long, short, value_name = "ADDR")]
     pub(crate) bind: Vec<Listen>,
+
+    /// Certificate chain (PEM): every --bind is HTTPS, or those that begin with https://, if any does
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certfile: Option<PathBuf>,
+
+    /// The certificate's private key (PEM) [default: in --certfile]
+    #[arg(long, value_name = "FILE", requires = "certfile")]
+    pub(crate) keyfile: Option<PathBuf>,
 
     /// Worker processes
     #[arg(long, short, env = "WEB_CONCURRENCY", value_name = "N", default_value = "1",

@@ -10,7 +10,7 @@ pub(crate) struct UpArgs {
     #[arg(default_value = ".")]
     pub(crate) dir: PathBuf,
 
-    /// Listen on HOST:PORT, [IPv6]:PORT, :PORT or unix:PATH (repeatable; port 0 picks a free one)
+    /// Listen on HOST:PORT, [IPv6]:PORT, :PORT, https://HOST:PORT or unix:PATH (repeatable; port 0 picks a free one)
     #[arg(long, short, value_name = "ADDR")]
     pub(crate) listen: Vec<Listen>,
 

@@ -15,6 +15,7 @@ use tokio::task::JoinSet;
 use super::tenant::{Means, Raised, raise};
 use super::{Source, Wanted};
 use crate::console::{Console, Event, Failure, Hosting, SiteState};
+use crate::https::Certifier;
 use crate::listeners::Listeners;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
@@ -41,11 +42,14 @@ pub(super) struct Household<'a> {
     listeners: Listeners,
     source: Source,
     default: Option<String>,
+    /// The folder for what belongs to no site.
+    state: PathBuf,
     tenants: Vec<Tenant>,
     raising: JoinSet<(String, Result<Raised, Failure>)>,
     /// What goes on ending beside what serves.
     leaving: JoinSet<()>,
     means: Means,
+    certifier: Certifier,
     console: &'a Console,
     systemd: &'a Systemd,
     began: Instant,
@@ -133,11 +137,18 @@ impl<'a> Household<'a> {
             runtimes: front.runtimes().to_vec(),
             buffers,
         };
+        let certifier = Certifier::start(
+            wanted.sites.iter().map(|site| &**site),
+            (&front, &opening.listeners),
+            &opening.state,
+        )?;
         let mut household = Self {
+            certifier,
             front,
             listeners: opening.listeners,
             source: opening.source,
             default: wanted.default,
+            state: opening.state,
             tenants: wanted.sites.into_iter().map(Tenant::new).collect(),
             raising: JoinSet::new(),
             leaving: JoinSet::new(),
@@ -285,6 +296,11 @@ impl<'a> Household<'a> {
         };
         self.systemd.reloading();
         self.default = wanted.default;
+        let sites = wanted.sites.iter().map(|site| &**site);
+        match Certifier::start(sites, (&self.front, &self.listeners), &self.state) {
+            Ok(certifier) => self.certifier = certifier,
+            Err(failure) => self.console.failure(&failure),
+        }
         let mut before = std::mem::take(&mut self.tenants);
         for site in wanted.sites {
             let known = before

@@ -38,6 +38,13 @@ pub(crate) fn recall(project: &Project, state: &State) -> Option<Learnt> {
     (!gone).then_some(learnt)
 }
 
+/// What was learnt last time, under whatever circumstances.
+pub(crate) fn last(state: &State) -> Option<Learnt> {
+    let text = std::fs::read(file(state)).ok()?;
+    let mut kept: serde_json::Value = serde_json::from_slice(&text).ok()?;
+    serde_json::from_value(kept["result"].take()).ok()
+}
+
 /// What was injected last time, under whatever circumstances.
 pub(crate) fn injected(state: &State) -> Vars {
     let text = std::fs::read(file(state)).unwrap_or_default();

@@ -256,16 +256,20 @@ fn note(outcome: &Managed, inspection: &Inspection) -> Option<String> {
     }
 }
 
-async fn prepare(project: &Project, state: &State) -> Result<Cluster, Failure> {
+/// The cluster that a project has, or would have.
+pub(crate) fn cluster_of(project: &Project, state: &State) -> Result<Options, Failure> {
     let connections = project.workers as u32 * project.site.app.threads + SPARE_CONNECTIONS;
-    let options = Options {
+    Ok(Options {
         dir: state.dir.join("postgres"),
         version: project.site.database.version,
         user: RunAs::choose().map_err(|error| Failure::of_step(&error, error.hint()))?,
         name: project.site.name.clone(),
         connections,
-    };
-    Cluster::prepare(options)
+    })
+}
+
+async fn prepare(project: &Project, state: &State) -> Result<Cluster, Failure> {
+    Cluster::prepare(cluster_of(project, state)?)
         .await
         .map_err(|error| Failure::of_step(&error, error.hint()))
 }

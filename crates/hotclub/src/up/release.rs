@@ -34,6 +34,7 @@ pub(crate) async fn run(
     database: &Database,
     console: &Console,
 ) -> Result<Statics, Failure> {
+    crate::db::tidy(project, state, database, console).await?;
     release(project, state, database, console).await?;
     collect_static(project, state, console).await
 }

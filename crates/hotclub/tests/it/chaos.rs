@@ -1,6 +1,7 @@
 //! Mistreats the real program under load and counts what it costs. Here the short form; `cargo xtask chaos` runs
 //! the same with the counts of [`count`]'s second argument, on the release build, and keeps the results.
 
+mod backups;
 mod deadlines;
 mod deaths;
 mod garbage;

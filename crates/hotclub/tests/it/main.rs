@@ -12,7 +12,9 @@
 mod browser;
 mod chaos;
 mod conformance;
+mod db;
 mod http2;
+mod https;
 mod inspect;
 mod limits;
 mod ops;

@@ -3,7 +3,7 @@
 mod failures;
 mod files;
 mod fresh;
-mod postgres;
+pub(crate) mod postgres;
 mod restart;
 mod settings;
 mod starters;

@@ -8,6 +8,7 @@ fn read(head: &[u8]) -> Result<(Request, Message), HeadError> {
             peer: "198.51.100.7:4000".parse().ok(),
             local: None,
             scheme: Scheme::Http,
+            server_name: None,
         },
         trusted: &TrustedProxies::default(),
         id: Default::default(),

@@ -14,6 +14,7 @@ fn read(method: &str, uri: &str, fields: &[(&str, &str)]) -> Result<(Request, Me
             peer: "198.51.100.7:4000".parse().ok(),
             local: None,
             scheme: Scheme::Http,
+            server_name: None,
         },
         trusted: &TrustedProxies::default(),
         id: Default::default(),

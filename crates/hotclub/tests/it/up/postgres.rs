@@ -8,7 +8,7 @@ use hotclub_testkit::{Postgres, Program, Project, Python, Signal, need, python};
 use super::{refusal, says, state_of, up};
 
 /// Settings that read DB_* names, as the guide has them, and SQLite without.
-const DB_SETTINGS: &str = r#"
+pub(crate) const DB_SETTINGS: &str = r#"
 import os
 DATABASES = {"default": {
     "ENGINE": os.environ.get("DB_ENGINE", "django.db.backends.sqlite3"),
@@ -42,7 +42,7 @@ def count(request):
 urlpatterns = [path("", count)]
 "#;
 
-fn project(python: &Python, settings: &str, more: &[&str]) -> Project {
+pub(crate) fn project(python: &Python, settings: &str, more: &[&str]) -> Project {
     let mut packages = vec!["psycopg", "psycopg-binary"];
     packages.extend(more);
     let project = Project::startproject(python, "mysite", &packages);
@@ -53,7 +53,7 @@ fn project(python: &Python, settings: &str, more: &[&str]) -> Project {
 }
 
 #[track_caller]
-fn count(program: &Program, expected: &str) {
+pub(crate) fn count(program: &Program, expected: &str) {
     assert_eq!(program.get("/").expect(200).text(), expected);
 }
 

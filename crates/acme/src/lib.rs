@@ -1,0 +1,1 @@
+//! Certificates from authorities, by ACME (RFC 8555).

@@ -1,0 +1,218 @@
+//! `hotclub db`: a project's data out and in, while `up` runs or not.
+
+use std::path::Path;
+
+use hotclub_postgres::backup::{self, Kept, Reason, Report, Store, shown};
+use hotclub_postgres::restore::Settled;
+use hotclub_postgres::{Error, restore};
+
+use crate::cli::{BackupsArgs, DbCommand, OldArgs, RestoreArgs};
+use crate::console::{Console, Failure};
+use crate::project::{Project, State};
+use crate::signals::Signals;
+use crate::up::database::Database;
+
+mod holdings;
+mod listing;
+
+use holdings::Data;
+
+pub(crate) async fn run(command: &DbCommand, console: &Console) -> Result<(), Failure> {
+    match command {
+        DbCommand::Backup(args) => back_up(args, console).await,
+        DbCommand::Backups(args) => listing::run(args, console),
+        DbCommand::Restore(args) => go_back(args, console).await,
+        DbCommand::Undo(args) => undo(args, console).await,
+        DbCommand::DropOld(args) => drop_old(args, console).await,
+    }
+}
+
+/// Makes a backup, and fails when it is not proven.
+async fn back_up(args: &BackupsArgs, console: &Console) -> Result<(), Failure> {
+    let kept = with_data(&args.dir, console, "backup", async |data, report| {
+        let kept = backup::make(&data.store, &data.holdings, Reason::Manual, report).await?;
+        data.store.prune(data.keep)?;
+        Ok(kept)
+    })
+    .await?;
+    if args.json {
+        listing::print_json(&kept.manifest)?;
+    }
+    let manifest = &kept.manifest;
+    match &manifest.proof {
+        backup::Proof::Proven { seconds } => {
+            let tables = manifest.database.tables.len();
+            console.done(&format!(
+                "{}: {}, {} rows in {tables} tables, {}proven in {seconds:.1} s",
+                manifest.name,
+                shown(manifest.size()),
+                manifest.rows(),
+                media_of(&kept),
+            ));
+            Ok(())
+        }
+        backup::Proof::Failed { why } => Err(Failure::new(format!(
+            "the backup {} could not be proven: {why}",
+            manifest.name
+        ))
+        .hint("it is kept, but do not rely on it: remove the cause and make another one")),
+    }
+}
+
+fn media_of(kept: &Kept) -> String {
+    let media = kept.manifest.media.as_ref();
+    media.map_or(String::new(), |media| {
+        format!("{} media files, ", media.files)
+    })
+}
+
+async fn go_back(args: &RestoreArgs, console: &Console) -> Result<(), Failure> {
+    let chosen = args.backup.as_deref();
+    let old = with_data(&args.dir, console, "restore", async |data, report| {
+        let kept = choose(&data.store, chosen)?;
+        let old = restore::restore(&data.store, &data.holdings, &kept, report).await?;
+        data.forget_release();
+        Ok(old)
+    })
+    .await?;
+    swapped(&old, &args.dir, console);
+    Ok(())
+}
+
+/// The backup that is meant: by its name, by its folder, or the newest that was proven.
+fn choose(store: &Store, wanted: Option<&Path>) -> Result<Kept, Error> {
+    let all = backup::list(store.dir());
+    let Some(wanted) = wanted else {
+        let newest = all.into_iter().find(|kept| kept.manifest.proof.is_good());
+        return newest.ok_or_else(|| Error::Damaged {
+            path: store.dir().to_path_buf(),
+            why: "it holds no proven backup".to_owned(),
+        });
+    };
+    if let Some(kept) = all
+        .into_iter()
+        .find(|kept| Path::new(&kept.manifest.name) == wanted)
+    {
+        return Ok(kept);
+    }
+    let inside = store.dir().join(wanted);
+    let folder = if inside.is_dir() {
+        inside
+    } else {
+        wanted.to_path_buf()
+    };
+    let manifest = backup::Manifest::read(&folder)?;
+    Ok(Kept { folder, manifest })
+}
+
+async fn undo(args: &OldArgs, console: &Console) -> Result<(), Failure> {
+    let when = args.when.as_deref();
+    let old = with_data(&args.dir, console, "undo", async |data, report| {
+        let old = restore::undo(&data.store, &data.holdings, when, report).await?;
+        data.forget_release();
+        Ok(old)
+    })
+    .await?;
+    swapped(&old, &args.dir, console);
+    Ok(())
+}
+
+fn swapped(old: &restore::Old, dir: &Path, console: &Console) {
+    console.done(&format!("{} is live", old.from));
+    let dir = dir.display();
+    console.note(&format!(
+        "what was live before is kept: `hotclub db undo {dir}` goes back, `hotclub db drop-old {dir}` drops it"
+    ));
+    console.note("migrations that are newer than the data run at the next start");
+}
+
+async fn drop_old(args: &OldArgs, console: &Console) -> Result<(), Failure> {
+    let when = args.when.as_deref();
+    let gone = with_data(&args.dir, console, "drop-old", async |data, _| {
+        restore::drop_old(&data.store, &data.holdings, when).await
+    })
+    .await?;
+    console.done(&format!("{} dropped", gone.len()));
+    Ok(())
+}
+
+/// At the start of an `up`, once the database answers and before the app does: ends what a kill interrupted.
+pub(crate) async fn tidy(
+    project: &Project,
+    state: &State,
+    database: &Database,
+    console: &Console,
+) -> Result<(), Failure> {
+    if !restore::is_interrupted(&holdings::folder(state)) {
+        return Ok(());
+    }
+    let data = match Data::under(project, state, database) {
+        Ok(Some(data)) => data,
+        // It is not interrupted: it runs, in another process.
+        Ok(None) | Err(Error::BackupRuns { .. }) => return Ok(()),
+        Err(error) => return Err(failure(&error)),
+    };
+    let settled = restore::settle(&data.store, &data.holdings).await;
+    if let Some(settled) = settled.map_err(|error| failure(&error))? {
+        data.forget_release();
+        console.note(&told(&settled));
+    }
+    Ok(())
+}
+
+/// Opens a project's data, settles what a kill left, does the work, and closes. Ctrl-C ends the work and clears
+/// away what it had begun.
+async fn with_data<T>(
+    dir: &Path,
+    console: &Console,
+    step: &str,
+    work: impl AsyncFnOnce(&Data, Report<'_>) -> Result<T, Error>,
+) -> Result<T, Failure> {
+    console.begin(step);
+    let mut signals = Signals::listen()?;
+    let data = Data::open(dir, console).await?;
+    let outcome = tokio::select! {
+        outcome = settled(&data, console, work) => outcome.map_err(|error| failure(&error)),
+        _ = signals.stop() => Err(interrupted(&data).await),
+    };
+    data.close().await;
+    outcome
+}
+
+async fn settled<T>(
+    data: &Data,
+    console: &Console,
+    work: impl AsyncFnOnce(&Data, Report<'_>) -> Result<T, Error>,
+) -> Result<T, Error> {
+    if let Some(settled) = restore::settle(&data.store, &data.holdings).await? {
+        data.forget_release();
+        console.note(&told(&settled));
+    }
+    backup::sweep(&data.store, &data.holdings).await?;
+    work(data, &|message| console.progress(message)).await
+}
+
+/// What became of a restore that a kill interrupted.
+pub(crate) fn told(settled: &Settled) -> String {
+    match settled {
+        Settled::Finished(old) => {
+            format!("an interrupted restore was finished: {} is live", old.from)
+        }
+        Settled::Undone => "an interrupted restore was undone: nothing had changed".to_owned(),
+    }
+}
+
+async fn interrupted(data: &Data) -> Failure {
+    let failure = Failure::new("interrupted");
+    let settled = restore::settle(&data.store, &data.holdings).await;
+    let swept = backup::sweep(&data.store, &data.holdings).await;
+    match (settled, swept) {
+        (Ok(Some(settled)), Ok(())) => failure.hint(told(&settled)),
+        (Ok(None), Ok(())) => failure.hint("nothing was changed, and nothing is left over"),
+        _ => failure.hint("the next `hotclub db` clears away what is left over"),
+    }
+}
+
+fn failure(error: &Error) -> Failure {
+    Failure::of_step(error, error.hint())
+}
