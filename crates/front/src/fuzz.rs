@@ -217,6 +217,7 @@ pub fn policy(bytes: &[u8]) {
         peer: "198.51.100.7:4000".parse().ok(),
         local: None,
         scheme: Scheme::Http,
+        server_name: None,
     };
     let context = Context {
         ends: &ends,
@@ -286,4 +287,60 @@ pub fn census(bytes: &[u8]) {
         counted(bytes.len().max(1)),
         counted(usize::from(size).max(1))
     );
+}
+
+/// What is fuzzed at length holds for some bytes in every test run.
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    /// Bytes that look like something now and then.
+    fn bytes() -> impl Strategy<Value = Vec<u8>> {
+        let words = [
+            "example.com",
+            ":80",
+            "[::1]",
+            "/",
+            "..",
+            "%2e",
+            "%2F",
+            "a",
+            "b/c.txt",
+            ".env",
+            "l",
+            "d/s",
+            "bytes=",
+            "0-9",
+            ",",
+            "-5",
+            "X-Forwarded-For: 1.2.3.4\n",
+            "connection: x-real-ip\n",
+            "a_b: c\n",
+            "PROXY ",
+            "TCP4 ",
+            "1.2.3.4 ",
+            "5 ",
+            "\r\n",
+            "\r\n\r\n\0\r\nQUIT\n",
+            "\x21\x11\0\x0c",
+            "\0\0\0\0",
+        ];
+        let word = prop_oneof![
+            proptest::sample::select(words.to_vec()).prop_map(|word| word.as_bytes().to_vec()),
+            proptest::collection::vec(0_u8.., 0..12),
+        ];
+        proptest::collection::vec(word, 0..12).prop_map(|words| words.concat())
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_break_what_must_hold(bytes in bytes()) {
+            for target in [
+                super::head, super::chunked, super::host, super::path, super::range, super::policy,
+                super::proxy_header, super::census,
+            ] {
+                target(&bytes);
+            }
+        }
+    }
 }
