@@ -31,6 +31,7 @@ pub struct Site {
     pub moved: BTreeMap<String, String>,
     /// `hosts` as it stands in the file.
     pub(crate) written_hosts: Vec<String>,
+    pub compress: Compress,
     pub app: App,
     pub env: Env,
     pub database: Database,
@@ -74,6 +75,15 @@ impl Site {
     pub fn fault_at(&self, key: &str, message: impl Into<String>) -> Fault {
         self.positions.fault(key, message.into())
     }
+}
+
+/// `compress`: whether what the app and other servers answer is compressed on its way.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Compress {
+    /// Where its length cannot give a secret away.
+    Safe,
+    Always,
+    Off,
 }
 
 /// `[app]`: what runs, with how many workers, and how long it may take.
@@ -283,6 +293,7 @@ impl Site {
             hosts: Vec::new(),
             moved: BTreeMap::new(),
             written_hosts: Vec::new(),
+            compress: defaults::COMPRESS,
             app: App::default(),
             env: Env::default(),
             database: Database::default(),

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hotclub_config::{
-    AccessLog, Balance, Engine, Listen, LogFormat, Mount, Origin, Proxy, Python, RuntimeKind,
-    defaults, load, parse, unsupported,
+    AccessLog, Balance, Compress, Engine, Listen, LogFormat, Mount, Origin, Proxy, Python,
+    RuntimeKind, defaults, load, parse, unsupported,
 };
 use proptest::prelude::*;
 
@@ -426,4 +426,12 @@ to = "http://[::1]:9"
         *rest,
         Proxy::new(root, vec!["http://[::1]:9".parse().unwrap()])
     );
+}
+
+#[test]
+fn compression_is_safe_unless_it_is_said_otherwise() {
+    let read = |text| parse(text, Path::new("hotclub.toml")).unwrap().compress;
+    assert_eq!(read(""), Compress::Safe);
+    assert_eq!(read("compress = \"always\"\n"), Compress::Always);
+    assert_eq!(read("compress = \"off\"\n"), Compress::Off);
 }

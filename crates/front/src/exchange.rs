@@ -5,10 +5,12 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use hotclub_app::{CallError, Times};
+use hotclub_config::Compress;
 
 use crate::access_log::Entry;
+use crate::compress;
 use crate::handle::{self, Handled};
-use crate::message::Response;
+use crate::message::{Body, Response};
 use crate::proxy::{self, Proxy, ProxyError};
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
@@ -85,7 +87,12 @@ impl Exchange<'_> {
             && !proxy.buffers_requests()
             && client.announced().is_some()
         {
-            return self.pass_through(proxy, client).await;
+            return match self.pass_through(proxy, client).await {
+                Outcome::Answer(handled, whole) => {
+                    Outcome::Answer(self.compressed(found, handled).await, whole)
+                }
+                Outcome::Left => Outcome::Left,
+            };
         }
         let (body, whole) = match &route {
             Ok(Route::App(..) | Route::Proxy(_)) => match client.receive().await {
@@ -106,8 +113,22 @@ impl Exchange<'_> {
             () = client.left() => return Outcome::Left,
         };
         match handled {
-            Ok(handled) => Outcome::Answer(handled, whole),
+            Ok(handled) => Outcome::Answer(self.compressed(found, handled).await, whole),
             Err(trouble) => Outcome::Answer(self.own(&trouble).into(), whole),
+        }
+    }
+
+    /// What an app or an upstream answered, compressed where the site has it so.
+    async fn compressed(&self, found: Option<Found<'_>>, handled: Handled) -> Handled {
+        let mode = found.map_or(Compress::Off, |found| found.site.compress);
+        if mode == Compress::Off || !matches!(handled.response.body, Body::Flow(_)) {
+            return handled;
+        }
+        let encoders = &self.thread.encoders;
+        let response = compress::apply(mode, encoders, self.request, handled.response).await;
+        Handled {
+            response,
+            ..handled
         }
     }
 

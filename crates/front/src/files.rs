@@ -28,6 +28,7 @@ mod tests;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+pub(crate) use self::coding::{Accepted, Coding};
 pub use self::hashed::{HashedNames, HashedNamesError};
 pub use self::options::{CacheOptions, MountKind, MountOptions, Symlinks};
 pub(crate) use self::pages::PageOutcome;

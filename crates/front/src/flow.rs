@@ -3,6 +3,7 @@
 
 use hotclub_app::{AnswerBody, Cut, Part};
 
+use crate::compress::Coded;
 use crate::proxy::UpstreamBody;
 
 /// A body as it arrives. Dropping it before its end tells its maker to stop.
@@ -12,6 +13,10 @@ pub enum Flow {
     App(AnswerBody),
     /// What a proxied server sends.
     Upstream(UpstreamBody),
+    /// One of these, compressed.
+    Coded(Box<Coded>),
+    /// Nothing: what there was cannot be had any more.
+    Broken,
 }
 
 impl Flow {
@@ -21,6 +26,7 @@ impl Flow {
         match self {
             Self::App(body) => body.known_len(),
             Self::Upstream(body) => body.known_len(),
+            Self::Coded(_) | Self::Broken => None,
         }
     }
 
@@ -32,6 +38,8 @@ impl Flow {
         match self {
             Self::App(body) => body.next().await,
             Self::Upstream(body) => body.next().await,
+            Self::Coded(body) => Box::pin(body.next()).await,
+            Self::Broken => Some(Err(Cut)),
         }
     }
 

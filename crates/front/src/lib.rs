@@ -8,6 +8,7 @@ mod access_log;
 mod addresses;
 mod answer;
 mod clock;
+mod compress;
 mod conn;
 mod environ;
 mod exchange;
@@ -50,6 +51,7 @@ mod tls;
 mod trust;
 
 pub use access_log::{AccessLog, Format, Sink};
+pub use compress::Coded;
 pub use flow::Flow;
 pub use front::{Front, Options};
 pub use hosts::HostMap;

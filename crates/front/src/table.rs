@@ -7,6 +7,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use hotclub_app::Lane;
+use hotclub_config::Compress;
 
 use crate::files::FileMount;
 use crate::hosts::HostMap;
@@ -54,6 +55,7 @@ pub struct Site {
     redirects: HashMap<Box<[u8]>, Redirect>,
     pub(crate) https: Https,
     pub app: Option<AppRoute>,
+    pub(crate) compress: Compress,
     /// It is there, but nothing of it can be shown now.
     pub(crate) is_closed: bool,
 }
@@ -163,8 +165,16 @@ impl Site {
             redirects: HashMap::new(),
             https: Https::default(),
             app,
+            compress: Compress::Off,
             is_closed: false,
         }
+    }
+
+    /// Compresses what the app and other servers answer.
+    #[must_use]
+    pub fn compressing(mut self, mode: Compress) -> Self {
+        self.compress = mode;
+        self
     }
 
     /// How the site wants to be reached.

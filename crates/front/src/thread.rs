@@ -15,6 +15,7 @@ use tokio::sync::{Notify, mpsc, oneshot};
 use crate::access_log::LogBuffer;
 use crate::addresses::Guest;
 use crate::clock::Clock;
+use crate::compress::Encoders;
 use crate::conn;
 use crate::front::Shared;
 use crate::limits::Limits;
@@ -62,6 +63,7 @@ pub(crate) struct Thread {
     pub(crate) ids: IdSource,
     pub(crate) log: Option<LogBuffer>,
     pub(crate) pools: Rc<Pools>,
+    pub(crate) encoders: Encoders,
     sockets: RefCell<Slab<Rc<Socket>>>,
     came: Notify,
     went: Notify,
@@ -77,6 +79,7 @@ impl Thread {
             clock: Clock::default(),
             ids: IdSource::new(),
             pools: Rc::default(),
+            encoders: Encoders::default(),
             log: shared.log.as_ref().map(LogBuffer::new),
             shared,
             sockets: RefCell::default(),

@@ -77,7 +77,8 @@ impl Face {
             .map(|(from, to)| (from.clone(), to.clone()));
         let made = FrontSite::new(&*site.name, site.hosts.clone(), mounts, app);
         let made = made.moving(moved).redirecting(exact);
-        Ok(made.over_https(https::rules(&site.https)))
+        let made = made.over_https(https::rules(&site.https));
+        Ok(made.compressing(site.compress))
     }
 }
 

@@ -7,9 +7,15 @@ use toml::de::{DeTable, DeValue};
 use super::reader::Reader;
 use super::{app, data, edge, hosts, https, proxy, web};
 use crate::host::Host;
-use crate::model::Site;
+use crate::model::{Compress, Site};
 use crate::value::{self, Wrong};
 use crate::{defaults, name};
+
+const COMPRESS: [(&str, Compress); 3] = [
+    ("safe", Compress::Safe),
+    ("always", Compress::Always),
+    ("off", Compress::Off),
+];
 
 pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     let mut top = reader.root(document);
@@ -21,6 +27,9 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.hosts = hosts.served;
     site.moved = hosts.moved;
     site.written_hosts = hosts.written;
+    if let Some(compress) = reader.get(&mut top, "compress", |v| value::word(v, &COMPRESS)) {
+        site.compress = compress;
+    }
     site.app = app::app(reader, &mut top);
     site.env = data::env(reader, &mut top);
     site.database = data::database(reader, &mut top);

@@ -1,4 +1,4 @@
-//! Content codings of ready-made siblings (`site.css.br`) and which of them a client takes
+//! Content codings, of ready-made siblings (`site.css.br`) and others, and which of them a client takes
 //! (Accept-Encoding, RFC 9110, 12.5.3).
 
 /// A longer field is not read: the client gets the plain file.
@@ -6,7 +6,7 @@ const LONGEST: usize = 1024;
 
 /// How a representation is encoded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Coding {
+pub(crate) enum Coding {
     Identity,
     Brotli,
     Zstd,
@@ -15,10 +15,10 @@ pub(super) enum Coding {
 
 impl Coding {
     /// All but the plain file.
-    pub(super) const ENCODED: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
+    pub(crate) const ENCODED: [Self; 3] = [Self::Brotli, Self::Zstd, Self::Gzip];
 
     /// The name in Content-Encoding; empty for the plain file, which has no such field.
-    pub(super) fn token(self) -> &'static str {
+    pub(crate) fn token(self) -> &'static str {
         match self {
             Self::Identity => "",
             Self::Brotli => "br",
@@ -28,7 +28,7 @@ impl Coding {
     }
 
     /// What a sibling's name ends in.
-    pub(super) fn suffix(self) -> &'static [u8] {
+    pub(crate) fn suffix(self) -> &'static [u8] {
         match self {
             Self::Identity => b"",
             Self::Brotli => b".br",
@@ -40,7 +40,7 @@ impl Coding {
 
 /// The weights a client gave, in thousandths; `None` where it said nothing.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(super) struct Accepted {
+pub(crate) struct Accepted {
     brotli: Option<u16>,
     zstd: Option<u16>,
     gzip: Option<u16>,
@@ -51,7 +51,7 @@ pub(super) struct Accepted {
 impl Accepted {
     /// Reads the field's value. A malformed element counts as not said; of two for the same coding
     /// the last counts.
-    pub(super) fn read(value: &[u8]) -> Self {
+    pub(crate) fn read(value: &[u8]) -> Self {
         let mut accepted = Self::default();
         if value.len() > LONGEST {
             return accepted;
@@ -85,7 +85,7 @@ impl Accepted {
     /// The weight of `coding`, 0 if it is not acceptable. The plain file is the last resort where
     /// the client said nothing about it, and it is what remains when nothing is acceptable: the
     /// RFC allows that, and a 406 would help nobody.
-    pub(super) fn weight(&self, coding: Coding) -> u16 {
+    pub(crate) fn weight(&self, coding: Coding) -> u16 {
         let said = match coding {
             Coding::Identity => self.identity,
             Coding::Brotli => self.brotli,

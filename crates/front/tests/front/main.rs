@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod backend;
 #[cfg(test)]
+mod compression;
+#[cfg(test)]
 mod proxy;
 #[cfg(test)]
 mod serving;

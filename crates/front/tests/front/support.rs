@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
 use hotclub_app::{BufferBounds, Buffers};
-use hotclub_config::Proxy;
+use hotclub_config::{Compress, Proxy};
 use hotclub_front::files::{FileMount, MountKind, MountOptions};
 use hotclub_front::{
     AccessLog, Address, Format, Front, Limits, Listener, Mount, Options, Sink, Site, Table,
@@ -45,7 +45,20 @@ pub(crate) fn pass_on_trusting(
         ..Limits::default()
     };
     let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy)));
-    start(folder, limits, trusted, vec![mount])
+    start(folder, limits, trusted, |hosts| {
+        Site::new("site", hosts, vec![mount], None)
+    })
+}
+
+/// A front that passes everything on and compresses what comes back; it believes what is said of the client.
+pub(crate) fn compress(to: &Backend, mode: Compress) -> Served {
+    let proxy = Proxy::new(hotclub_config::Mount::root(), vec![to.upstream()]);
+    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy)));
+    let trusted = TrustedProxies::parse(["127.0.0.1"]).unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    start(folder, Limits::default(), trusted, |hosts| {
+        Site::new("site", hosts, vec![mount], None).compressing(mode)
+    })
 }
 
 /// A front that serves `hello.txt` and `large.bin` at `/static/`, and nothing else.
@@ -60,14 +73,16 @@ pub(crate) fn serve(change: impl FnOnce(&mut Limits)) -> Served {
     change(&mut limits);
     let mount = FileMount::open(&files, MountOptions::new(MountKind::Static)).unwrap();
     let mounts = vec![Mount::new("/static/", mount)];
-    start(folder, limits, TrustedProxies::default(), mounts)
+    start(folder, limits, TrustedProxies::default(), |hosts| {
+        Site::new("site", hosts, mounts, None)
+    })
 }
 
 fn start(
     folder: tempfile::TempDir,
     limits: Limits,
     trusted: TrustedProxies,
-    mounts: Vec<Mount>,
+    site: impl FnOnce(Vec<String>) -> Site,
 ) -> Served {
     let log = Sink::File(folder.path().join("access.log"));
     let front = Front::start(Options {
@@ -81,7 +96,7 @@ fn start(
     })
     .unwrap();
     let hosts = vec!["example.com".to_owned(), "127.0.0.1".to_owned()];
-    let site = Arc::new(Site::new("site", hosts, mounts, None));
+    let site = Arc::new(site(hosts));
     front.swap(Arc::new(Table::new([site], None)));
     let any = Address::Tcp("127.0.0.1:0".parse().unwrap());
     let listener = Arc::new(Listener::bind(&any).unwrap());
@@ -104,6 +119,18 @@ impl Served {
             .unwrap();
         stream.set_nodelay(true).unwrap();
         stream
+    }
+
+    /// The same as [`Served::ask`], byte for byte: the head, and what follows it.
+    pub(crate) fn ask_bytes(&self, bytes: &[u8]) -> (String, Vec<u8>) {
+        let mut stream = self.connect();
+        stream.write_all(bytes).unwrap();
+        let mut answer = Vec::new();
+        // Cut off, it ends with an error.
+        let _ = stream.read_to_end(&mut answer);
+        let end = answer.windows(4).position(|four| four == b"\r\n\r\n");
+        let body = answer.split_off(end.map_or(answer.len(), |end| end + 4));
+        (String::from_utf8(answer).unwrap(), body)
     }
 
     /// Sends `bytes` and reads to the end of the connection.
