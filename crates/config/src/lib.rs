@@ -31,8 +31,8 @@ pub use https::{Acme, CertificateSource, ChallengeKind, ExternalAccount, HmacSou
 pub use listen::ListenError;
 pub use load::load;
 pub use model::{
-    AccessLog, App, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat, Origin,
-    Process, Python, Release, Runtime, RuntimeKind, Server, Site,
+    AccessLog, App, Backup, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat,
+    Origin, Process, Python, Release, Runtime, RuntimeKind, Server, Site,
 };
 pub use mount::{Mount, MountError};
 pub use proxy::{Balance, Health, Proxy, Upstream, UpstreamError};

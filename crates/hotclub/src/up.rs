@@ -75,15 +75,18 @@ async fn serve(
         listeners,
         mut serving,
         watch,
+        daily,
         _certifier,
         _state,
     } = prepared;
+    let daily = crate::db::daily::keep_up(&args.dir, _state.dir.join("backups"), daily);
     house.open(listeners);
     serving.seconds = began.elapsed().as_secs_f64();
     console.serving(&serving);
     tokio::select! {
         outcome = house.run(console, signals, watch, None) => outcome,
         failure = database.fell() => Err(failure),
+        failure = daily => Err(failure),
     }
 }
 
@@ -93,6 +96,8 @@ struct Prepared {
     listeners: Listeners,
     serving: Serving,
     watch: Option<Watch>,
+    /// A backup each day.
+    daily: bool,
     _certifier: Certifier,
     /// Its lock is held for as long as we run.
     _state: State,
@@ -151,6 +156,7 @@ async fn prepare(
         listeners,
         serving,
         watch,
+        daily: crate::db::is_daily(&project, database),
         _certifier: certifier,
         _state: state,
     })
