@@ -78,9 +78,11 @@ async fn serve(
         metrics,
         mut serving,
         watch,
+        daily,
         mut certifier,
         _state,
     } = prepared;
+    let daily = crate::db::daily::keep_up(&args.dir, _state.dir.join("backups"), daily);
     house.open(listeners);
     house.expose(metrics);
     certifier.begin();
@@ -89,6 +91,7 @@ async fn serve(
     tokio::select! {
         outcome = house.run(console, signals, watch, None) => outcome,
         failure = database.fell() => Err(failure),
+        failure = daily => Err(failure),
     }
 }
 
@@ -99,6 +102,8 @@ struct Prepared {
     metrics: Listeners,
     serving: Serving,
     watch: Option<Watch>,
+    /// A backup each day.
+    daily: bool,
     certifier: Certifier,
     /// Its lock is held for as long as we run.
     _state: State,
@@ -162,6 +167,7 @@ async fn prepare(
         metrics,
         serving,
         watch,
+        daily: crate::db::is_daily(&project, database),
         certifier,
         _state: state,
     })
