@@ -61,6 +61,7 @@ impl Site {
             pythonpath: vec![],
             preload: true,
             settings: std::collections::BTreeMap::default(),
+            tune: hotclub_app::Tune::OFF,
             import_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(20),
             max_waiting: 1000,

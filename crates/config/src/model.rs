@@ -8,6 +8,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::access::Gate;
 use crate::fault::{Fault, Faults, Positions};
 use crate::https::Https;
 use crate::listen::Local;
@@ -41,6 +42,8 @@ pub struct Site {
     /// `[static]`.
     pub pages: Option<Static>,
     pub redirects: Vec<Redirect>,
+    /// `[[access]]`, `[[rate]]`, `[headers]`, `[errors]`, `[maintenance]`.
+    pub gate: Gate,
     pub processes: Vec<Process>,
     pub release: Release,
     pub runtime: Runtime,
@@ -119,6 +122,17 @@ pub struct App {
     pub max_lifetime: Option<Duration>,
     pub reload: bool,
     pub retry: bool,
+    pub tune: Tune,
+}
+
+/// `[app.tune]`: which of Django's settings are improved on where they say nothing. `tune = false`
+/// turns all of it off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tune {
+    /// Keep database connections between requests.
+    pub persistent_connections: bool,
+    /// Parse each template once a process.
+    pub cached_templates: bool,
 }
 
 /// `[app] python`: a version to look for, or the interpreter itself.
@@ -162,6 +176,22 @@ pub struct Database {
     pub version: Option<u32>,
     /// How long readiness may take.
     pub wait: Duration,
+    pub backup: Backup,
+}
+
+/// `[database.backup]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// How many of each reason stay.
+    pub keep: u32,
+    /// One each day while the site runs.
+    pub daily: bool,
+    /// One before migrations that are pending.
+    pub before_migrations: bool,
+    /// With the media folder.
+    pub media: bool,
+    /// What sh(1) runs when one fails.
+    pub command: Option<String>,
 }
 
 /// `[database] engine`.
@@ -247,6 +277,10 @@ pub struct Limits {
 pub struct Log {
     pub access: AccessLog,
     pub format: LogFormat,
+    /// Bytes after which a file is put aside; `None`: never.
+    pub rotate: Option<u64>,
+    /// Files that were put aside and are kept.
+    pub keep: u32,
 }
 
 /// Where a line for each request goes.
@@ -306,6 +340,7 @@ impl Site {
             proxies: Vec::new(),
             pages: None,
             redirects: Vec::new(),
+            gate: Gate::default(),
             processes: Vec::new(),
             release: Release::default(),
             runtime: Runtime {
@@ -315,6 +350,8 @@ impl Site {
             log: Log {
                 access: AccessLog::Stdout,
                 format: LogFormat::Combined,
+                rotate: None,
+                keep: defaults::LOGS_KEPT,
             },
             server: Server::default(),
             https: Https::default(),
@@ -346,6 +383,28 @@ impl Default for App {
             max_lifetime: defaults::MAX_LIFETIME,
             reload: defaults::RELOAD,
             retry: defaults::RETRY,
+            tune: Tune::default(),
+        }
+    }
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Tune {
+            persistent_connections: defaults::TUNE,
+            cached_templates: defaults::TUNE,
+        }
+    }
+}
+
+impl Default for Backup {
+    fn default() -> Self {
+        Backup {
+            keep: defaults::BACKUPS_KEPT,
+            daily: defaults::BACKUP_DAILY,
+            before_migrations: defaults::BACKUP_BEFORE_MIGRATIONS,
+            media: defaults::BACKUP_MEDIA,
+            command: None,
         }
     }
 }
@@ -356,6 +415,7 @@ impl Default for Database {
             engine: Engine::Detect,
             version: None,
             wait: defaults::DATABASE_WAIT,
+            backup: Backup::default(),
         }
     }
 }

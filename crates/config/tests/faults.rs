@@ -69,6 +69,18 @@ fn an_unknown_key_names_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_tuning_that_is_neither_a_switch_nor_known_says_what_would_be() {
+    assert_eq!(
+        titles("[app]\ntune = \"off\"\n"),
+        ["`app.tune` must be true or false"]
+    );
+    assert_eq!(
+        titles("[app.tune]\ncache_templates = true\n"),
+        ["there is no key `cache_templates` in `app.tune`"]
+    );
+}
+
+#[test]
 fn a_key_in_the_wrong_section_is_told_its_own() {
     says(
         "workers = 3\n[app]\nhosts = [\"a.example\"]\n",

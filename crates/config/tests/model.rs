@@ -34,6 +34,9 @@ max_lifetime = "1h"
 reload       = true
 retry        = false
 
+[app.tune]
+cached_templates = false
+
 [env]
 files = []
 set   = { DJANGO_LOG_LEVEL = "INFO" }
@@ -42,6 +45,13 @@ set   = { DJANGO_LOG_LEVEL = "INFO" }
 engine  = "postgres"
 version = 16
 wait    = "2m"
+
+[database.backup]
+keep    = 7
+daily   = false
+media   = false
+before_migrations = false
+command = "mail admin"
 
 [[files]]
 url  = "/media/"
@@ -106,6 +116,13 @@ fn every_key_of_the_design_reaches_the_model() {
         (site.app.preload, site.app.reload, site.app.retry),
         (false, true, false)
     );
+    assert_eq!(
+        (
+            site.app.tune.persistent_connections,
+            site.app.tune.cached_templates
+        ),
+        (true, false)
+    );
     assert_eq!(site.app.timeout, None);
     assert_eq!(site.app.graceful_timeout, Duration::from_secs(60));
     assert_eq!(site.app.queue_timeout, Duration::from_millis(500));
@@ -125,6 +142,10 @@ fn every_key_of_the_design_reaches_the_model() {
         (site.database.version, site.database.wait),
         (Some(16), Duration::from_secs(120))
     );
+    let backup = &site.database.backup;
+    assert_eq!((backup.keep, backup.daily), (7, false));
+    assert_eq!((backup.media, backup.before_migrations), (false, false));
+    assert_eq!(backup.command.as_deref(), Some("mail admin"));
     assert_eq!(site.files[0].path, Path::new("/srv/x/src/mediafiles"));
     assert_eq!(site.files[0].max_age, Some(Duration::from_secs(7 * 86_400)));
     assert_eq!(
@@ -166,6 +187,14 @@ fn every_key_of_the_design_reaches_the_model() {
     );
     assert_eq!(site.server.trusted_proxies[1].to_string(), "10.0.0.0/8");
     assert!(site.warnings.is_empty());
+}
+
+#[test]
+fn one_word_turns_all_tuning_off() {
+    let site = parse("[app]\ntune = false\n", Path::new("hotclub.toml")).unwrap();
+    let tune = site.app.tune;
+    assert!(!tune.persistent_connections && !tune.cached_templates);
+    assert!(site.sets("app.tune"));
 }
 
 #[test]

@@ -4,6 +4,7 @@
 //! `route` → `handle` (files or app) → `respond` (our own answers) → `h1` or `h2` (write) →
 //! `access_log`.
 
+mod access;
 mod access_log;
 mod addresses;
 mod answer;
@@ -11,6 +12,7 @@ mod clock;
 mod compress;
 mod conn;
 mod counts;
+mod dress;
 mod environ;
 mod exchange;
 mod extent;
@@ -53,9 +55,11 @@ mod thread;
 mod tls;
 mod trust;
 
-pub use access_log::{AccessLog, Format, Sink};
+pub use access::{Gate, GateFault, password_hash};
+pub use access_log::{AccessLog, Format, Rotation, Sink};
 pub use compress::Coded;
 pub use counts::{BOUNDS, Distribution, SiteTotals};
+pub use dress::Dress;
 pub use flow::Flow;
 pub use front::{Front, Options};
 pub use hosts::HostMap;

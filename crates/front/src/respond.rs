@@ -35,6 +35,17 @@ pub(crate) enum Trouble {
     Misdirected,
     #[error("the site is not up at the moment")]
     Closed,
+    #[error("the site is being worked on")]
+    Maintenance { seconds: u64 },
+    #[error("this is not for your address")]
+    Forbidden,
+    /// The realm.
+    #[error("this asks for a name and a password")]
+    Unauthorized(String),
+    #[error("too many requests came from your address")]
+    TooOften { seconds: u64 },
+    #[error("too many passwords are being checked")]
+    AccessBusy,
     #[error("nothing is at this address")]
     NotFound,
     #[error("TRACE is not served here")]
@@ -67,7 +78,10 @@ impl Trouble {
             Self::NamedFile(NamedFileError::Missing { .. }) => 404,
             Self::Proxy(error) => proxy_status(error),
             Self::Environ => 400,
-            Self::Descriptor(_) | Self::Closed => 503,
+            Self::Unauthorized(_) => 401,
+            Self::Forbidden => 403,
+            Self::TooOften { .. } => 429,
+            Self::Descriptor(_) | Self::Closed | Self::Maintenance { .. } | Self::AccessBusy => 503,
         }
     }
 
@@ -84,9 +98,18 @@ impl Trouble {
         let status = self.status();
         let told = self.told();
         let mut response = page(status, &told, id);
-        match status {
-            503 => response.fields.push(b"Retry-After", RETRY_AFTER),
-            405 => response.fields.push(b"Allow", METHODS),
+        let fields = &mut response.fields;
+        match (self, status) {
+            (Self::Maintenance { seconds } | Self::TooOften { seconds }, _) => {
+                fields.push(b"Retry-After", seconds.to_string().as_bytes());
+            }
+            // RFC 7617, 2.1: names and passwords are UTF-8.
+            (Self::Unauthorized(realm), _) => fields.push(
+                b"WWW-Authenticate",
+                format!("Basic realm=\"{realm}\", charset=\"UTF-8\"").as_bytes(),
+            ),
+            (_, 503) => fields.push(b"Retry-After", RETRY_AFTER),
+            (_, 405) => fields.push(b"Allow", METHODS),
             _ => {}
         }
         response

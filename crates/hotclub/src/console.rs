@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use hotclub_app::Finding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,11 @@ pub(crate) enum Event<'a> {
         detail: Option<&'a str>,
         hint: Option<&'a str>,
         log: Option<&'a PathBuf>,
+    },
+    /// What Django was told where its settings say nothing, and what was left alone.
+    Tuned {
+        done: &'a [&'a Finding],
+        left: &'a [&'a Finding],
     },
     Serving(&'a Serving),
     /// Several sites, or one without an app.
@@ -171,6 +177,14 @@ impl Console {
         }
     }
 
+    /// The same for a task of its own.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            site: self.site.clone(),
+            ..self.of_site("")
+        }
+    }
+
     /// A step begins; a terminal shows it until it ends.
     pub(crate) fn begin(&self, name: &str) {
         *self.lock() = Some((name.to_owned(), Instant::now()));
@@ -239,6 +253,18 @@ impl Console {
             log: log.as_ref(),
         };
         self.say(&event, || failure.rendered());
+    }
+
+    /// What a start's tuning came to, in the shape of a step.
+    pub(crate) fn tuned(&self, done: &[&Finding], left: &[&Finding], detail: &str) {
+        let (mark, style) = if done.is_empty() {
+            ("·", QUIET)
+        } else {
+            ("✓", GOOD)
+        };
+        self.say(&Event::Tuned { done, left }, || {
+            format!("{style}{mark}{style:#} {:<12} {detail}", "tuning")
+        });
     }
 
     pub(crate) fn serving(&self, serving: &Serving) {

@@ -19,6 +19,7 @@ use crate::metrics::{self, Exposed, Reloads};
 use crate::probe::Probe;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
+use crate::tuning;
 use crate::upgrade::{Asker, Upgrade};
 use crate::watch::Watch;
 use crate::watchdog;
@@ -43,11 +44,24 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// Starts a generation. Dropped before its end, it leaves nothing running.
-    fn start(&self, front: &Front) -> impl Future<Output = Result<Generation, Failure>> + use<> {
+    /// Starts a generation, whatever becomes of the plan. Dropped before its end, it leaves nothing running.
+    fn start(
+        &self,
+        front: &Front,
+        console: &Console,
+    ) -> impl Future<Output = Result<Generation, Failure>> + Send + use<> {
         let (spec, probe) = (self.spec.clone(), self.probe.clone());
         let (traceback, runtimes) = (self.traceback.clone(), front.runtimes().to_vec());
-        async move { start_generation(&spec, probe.as_ref(), traceback.as_deref(), &runtimes).await }
+        let console = console.beside();
+        async move {
+            let beginning = Beginning {
+                spec: &spec,
+                probe: probe.as_ref(),
+                traceback: traceback.as_deref(),
+                runtimes: &runtimes,
+            };
+            tuning::start(beginning, &console).await
+        }
     }
 }
 
@@ -83,8 +97,9 @@ impl House {
         plan: Plan,
         front: Front,
         systemd: &Systemd,
+        console: &Console,
     ) -> Result<Self, Failure> {
-        let generation = plan.start(&front).await?;
+        let generation = plan.start(&front, console).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
         let view = watch::Sender::new(generation.view());
@@ -176,12 +191,12 @@ impl House {
                         return self.quit(console).await;
                     }
                     Order::Upgrade => self.upgrade(console, &mut upgrade),
-                    Order::Reload => self.reload(),
+                    Order::Reload => self.reload(console),
                     Order::More => self.set_workers(self.workers + 1),
                     Order::Fewer => self.set_workers(self.workers.saturating_sub(1).max(1)),
                     Order::Reopen => self.front.reopen_log(),
                 },
-                () = changed(&mut watch) => self.reload(),
+                () = changed(&mut watch) => self.reload(console),
                 Some(Ok((began, outcome))) = self.rising.join_next() => {
                     self.risen(console, began, outcome);
                 }
@@ -215,21 +230,21 @@ impl House {
 
     /// Starts a new generation beside the old one. Everything else goes on meanwhile; whoever wants another reload
     /// then gets it afterwards, for what is being imported may be older than what made them ask.
-    fn reload(&mut self) {
+    fn reload(&mut self, console: &Console) {
         if !self.rising.is_empty() {
             tracing::info!("another reload follows the one under way");
             self.reload_again = true;
             return;
         }
         self.systemd.reloading();
-        let (began, start) = (Instant::now(), self.plan.start(&self.front));
+        let (began, start) = (Instant::now(), self.plan.start(&self.front, console));
         self.rising.spawn(async move { (began, start.await) });
     }
 
     fn risen(&mut self, console: &Console, began: Instant, outcome: Result<Generation, Failure>) {
         self.switch(console, began, outcome);
         if std::mem::take(&mut self.reload_again) {
-            self.reload();
+            self.reload(console);
         }
     }
 
@@ -254,6 +269,9 @@ impl House {
         };
         self.front.swap(Arc::new(table));
         let old = std::mem::replace(&mut self.generation, generation);
+        if old.loaded().tuned != self.generation.loaded().tuned {
+            tuning::report(self.generation.loaded(), console);
+        }
         self.view.send_replace(self.generation.view());
         self.systemd.ready(&self.status);
         // Changed while it was on its way up.
@@ -415,16 +433,36 @@ async fn changed(watch: &mut Option<Watch>) {
     }
 }
 
+/// What a generation is started with.
+#[derive(Clone, Copy)]
+pub(crate) struct Beginning<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) probe: Option<&'a Probe>,
+    pub(crate) traceback: Option<&'a Path>,
+    pub(crate) runtimes: &'a [Handle],
+}
+
+/// Why a generation did not come to serve.
+pub(crate) struct NotStarted {
+    pub(crate) failure: Failure,
+    /// Whether settings had been tuned, which may be why.
+    pub(crate) tuned: bool,
+}
+
 /// Starts a generation and asks it one request.
-pub(crate) async fn start_generation(
-    spec: &Spec,
-    probe: Option<&Probe>,
-    traceback: Option<&Path>,
-    runtimes: &[Handle],
-) -> Result<Generation, Failure> {
+pub(crate) async fn start_generation(beginning: Beginning<'_>) -> Result<Generation, NotStarted> {
+    let Beginning {
+        spec,
+        probe,
+        traceback,
+        runtimes,
+    } = beginning;
     let generation = Generation::start(spec.clone(), runtimes)
         .await
-        .map_err(|error| start_failure(&error, spec, traceback))?;
+        .map_err(|error| NotStarted {
+            tuned: tuning::may_have_failed(&error, spec),
+            failure: start_failure(&error, spec, traceback),
+        })?;
     let threads = &generation.loaded().threads;
     if !threads.is_empty() {
         tracing::warn!(
@@ -437,9 +475,11 @@ pub(crate) async fn start_generation(
     if let (Some(probe), Some(lane)) = (probe, lanes.first())
         && let Err(error) = probe.ask(lane).await
     {
+        let tuned = tuning::is_tuned(&generation.loaded().tuned, spec);
         generation.drain(Duration::from_secs(1)).await;
-        return Err(Failure::from(error)
-            .hint("the app's own traceback is above, if it raised; else see what it printed"));
+        let failure = Failure::from(error)
+            .hint("the app's own traceback is above, if it raised; else see what it printed");
+        return Err(NotStarted { failure, tuned });
     }
     Ok(generation)
 }

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotclub_app::{Buffers, Lane, Launch, Policy, Spec};
+use hotclub_app::{Buffers, Lane, Launch, Policy, Spec, Tune};
 use hotclub_config::{Listen, defaults};
 use hotclub_front::{
     AccessLog, AppRoute, Format, Front, Limits, NamedFiles, Options, Sink, Site, Table,
@@ -120,7 +120,7 @@ async fn open(
         metrics: metrics::url(&sockets.metrics),
         ..Serving::default()
     };
-    let mut house = House::start(plan, front, systemd).await?;
+    let mut house = House::start(plan, front, systemd, console).await?;
     let _pid_file = args.pid.as_deref().map(PidFile::write).transpose()?;
     house.open(sockets.listeners);
     house.expose(sockets.metrics);
@@ -278,6 +278,8 @@ fn spec(args: &ServeArgs, worker: PathBuf, buffers: &Arc<Buffers>) -> Result<Spe
         chdir,
         preload: !args.no_preload || args.preload,
         settings: BTreeMap::new(),
+        // As Gunicorn: whoever starts the app server alone has settings of his own.
+        tune: Tune::OFF,
         import_timeout: IMPORT_TIMEOUT,
         queue_timeout: defaults::QUEUE_TIMEOUT,
         max_waiting: args.backlog as usize,

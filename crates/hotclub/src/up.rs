@@ -22,6 +22,7 @@ use crate::metrics;
 use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::systemd::Systemd;
+use crate::tuning;
 use crate::watch::Watch;
 use database::Database;
 
@@ -77,9 +78,11 @@ async fn serve(
         metrics,
         mut serving,
         watch,
+        daily,
         _certifier,
         _state,
     } = prepared;
+    let daily = crate::db::daily::keep_up(&args.dir, _state.dir.join("backups"), daily);
     house.open(listeners);
     house.expose(metrics);
     serving.seconds = began.elapsed().as_secs_f64();
@@ -87,6 +90,7 @@ async fn serve(
     tokio::select! {
         outcome = house.run(console, signals, watch, None) => outcome,
         failure = database.fell() => Err(failure),
+        failure = daily => Err(failure),
     }
 }
 
@@ -97,6 +101,8 @@ struct Prepared {
     metrics: Listeners,
     serving: Serving,
     watch: Option<Watch>,
+    /// A backup each day.
+    daily: bool,
     _certifier: Certifier,
     /// Its lock is held for as long as we run.
     _state: State,
@@ -133,8 +139,9 @@ async fn prepare(
     let log = access_log(&project.site.log, args.json)?;
     let front = Front::start(site::front_options(&project.site, log, buffers)?)?;
     let certifier = Certifier::start([&project.site], (&front, &listeners), &state.dir)?;
-    let house = House::start(plan, front, systemd).await?;
+    let house = House::start(plan, front, systemd, console).await?;
     console.done(&app::summary(&project, house.generation()));
+    tuning::report(house.generation().loaded(), console);
 
     let watch = (args.reload || project.site.app.reload)
         .then(|| Watch::start(&project.found.root))
@@ -159,6 +166,7 @@ async fn prepare(
         metrics,
         serving,
         watch,
+        daily: crate::db::is_daily(&project, database),
         _certifier: certifier,
         _state: state,
     })
@@ -194,7 +202,7 @@ pub(crate) fn access_log(
     json: bool,
 ) -> Result<Option<AccessLog>, Failure> {
     use hotclub_config::{AccessLog as Wanted, LogFormat};
-    use hotclub_front::{Format, Sink};
+    use hotclub_front::{Format, Rotation, Sink};
     let format = match log.format {
         LogFormat::Combined => Format::Combined,
         LogFormat::Json => Format::Json,
@@ -203,7 +211,16 @@ pub(crate) fn access_log(
         Wanted::Off => return Ok(None),
         Wanted::Stdout if json => return Ok(None),
         Wanted::Stdout => Sink::Stdout,
-        Wanted::File(path) => Sink::File(path.clone()),
+        Wanted::File(path) => match log.rotate {
+            Some(size) => Sink::Rotated(
+                path.clone(),
+                Rotation {
+                    size,
+                    keep: log.keep,
+                },
+            ),
+            None => Sink::File(path.clone()),
+        },
     };
     AccessLog::open(sink, format)
         .map(Some)

@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::reader::{Reader, Section};
 use super::top::site_name;
+use super::tune::tune;
 use crate::model::{App, Process, Python, Release, Runtime, RuntimeKind};
 use crate::value::{self, Wrong};
 
@@ -57,6 +58,7 @@ pub(super) fn app(reader: &mut Reader, top: &mut Section<'_>) -> App {
         retry: reader
             .get(section, "retry", value::boolean)
             .unwrap_or(default.retry),
+        tune: tune(reader, section),
     };
     both_interfaces(reader, &app);
     reader.end(table);

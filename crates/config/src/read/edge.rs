@@ -166,10 +166,24 @@ pub(super) fn log(reader: &mut Reader, top: &mut Section<'_>) -> Log {
         Some(path) => AccessLog::File(path),
     };
     let format = reader.get(&mut section, "format", |v| value::word(v, &FORMATS));
+    let rotate = reader.get(&mut section, "rotate", value::positive_size);
+    let keep = reader.get(&mut section, "keep", |v| value::whole(v, 1, 1000));
+    if (rotate.is_some() || keep.is_some()) && !matches!(access, AccessLog::File(_)) {
+        let key = if rotate.is_some() {
+            "log.rotate"
+        } else {
+            "log.keep"
+        };
+        let message = "there is no file to put aside: the access log goes elsewhere".to_owned();
+        let hint = "name a file: access = \"access.log\", or remove this".to_owned();
+        reader.fault(key, message, Some(hint));
+    }
     reader.end(section);
     Log {
         access,
         format: format.unwrap_or(LogFormat::Combined),
+        rotate,
+        keep: keep.unwrap_or(defaults::LOGS_KEPT),
     }
 }
 
@@ -237,7 +251,7 @@ fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {
     })
 }
 
-fn network(value: &DeValue<'_>) -> Result<IpNet, Wrong> {
+pub(super) fn network(value: &DeValue<'_>) -> Result<IpNet, Wrong> {
     const EXAMPLE: &str = "[\"127.0.0.1\", \"10.0.0.0/8\"]";
     let text = value::text(value, EXAMPLE)?;
     let address = text.parse::<std::net::IpAddr>().map(IpNet::from);

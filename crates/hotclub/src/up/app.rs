@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_app::{Buffers, Generation, Launch, Policy, Spec};
+use hotclub_app::{Buffers, Generation, Launch, Policy, Spec, Tune};
 use hotclub_django::hosts;
 
 use super::release::Statics;
@@ -31,6 +31,7 @@ pub(crate) fn plan(
     let first = Cell::new(Some(Arc::new(project.site.clone())));
     let proxies = RefCell::new(Vec::new());
     let dir = project.site.dir.clone();
+    let kept_in = state.dir.clone();
     Ok(Plan {
         site: project.site.name.clone(),
         spec: spec(project, state, statics, buffers)?,
@@ -39,6 +40,7 @@ pub(crate) fn plan(
             // The file is read anew with each reload; what it says of the app holds from the next start on.
             let site = first.take().map_or_else(|| site_file::reread(&dir), Ok)?;
             let face = Face::new(Arc::clone(&site), detected.clone(), &proxies.borrow())?;
+            let face = face.kept_in(&kept_in);
             let made = face.open(Some(lanes))?;
             proxies.replace(face.proxies().to_vec());
             Ok(face::alone(&site, made))
@@ -78,6 +80,10 @@ pub(crate) fn spec(
         pythonpath: Vec::new(),
         preload: options.preload,
         settings,
+        tune: Tune {
+            persistent_connections: options.tune.persistent_connections,
+            cached_templates: options.tune.cached_templates,
+        },
         import_timeout: IMPORT_TIMEOUT,
         queue_timeout: options.queue_timeout,
         max_waiting: options.max_queue as usize,
@@ -99,7 +105,7 @@ pub(crate) fn spec(
 }
 
 /// The environment of every command of the app: ours, with the site's on top.
-fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
+pub(crate) fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
     let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let app = project.app()?;
     variables.insert(
