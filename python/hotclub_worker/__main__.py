@@ -25,6 +25,10 @@ def enter() -> int:
     package = importlib.util.module_from_spec(spec)
     sys.modules["hotclub_worker"] = package
     spec.loader.exec_module(package)
+    if sys.argv[1:2] == ["measure"]:
+        from hotclub_worker import measure
+
+        return measure.main(sys.argv[2])
     from hotclub_worker import fork_server
 
     return fork_server.main()

@@ -53,10 +53,11 @@ class _Watch:
     ) -> Optional[ModuleSpec]:
         if name != _MODULE:
             return None
-        for finder in sys.meta_path:
+        # Those behind this one: another watch asks on in its turn, and both get what they want.
+        for finder in sys.meta_path[sys.meta_path.index(self) + 1 :]:
             find = getattr(finder, "find_spec", None)
             spec: Optional[ModuleSpec] = None
-            if finder is not self and find is not None:
+            if find is not None:
                 spec = find(name, path, target)
             if spec is not None:
                 self._watch(spec)

@@ -16,6 +16,7 @@ from typing import Any, Callable, NoReturn, Optional
 from hotclub_worker import __version__, load, report, worker
 from hotclub_worker.board import Scoreboard
 from hotclub_worker.control import Control, close_all, connect
+from hotclub_worker.tuning import Tuning, Wishes
 from hotclub_worker.wire import PROTOCOL
 
 FAILED = 3
@@ -97,13 +98,19 @@ class ForkServer:
     def _load(self) -> bool:
         message, descriptors = self._next()
         began = time.monotonic()
+        tuning: Optional[Tuning] = None
         try:
             self._generation = _generation(message, descriptors)
+            source = self._generation.source
+            if source.tune is not None:
+                tuning = Tuning(source.tune)
             if message.get("preload", True):
-                self._app = load.load(self._generation.source)
+                self._app = load.load(source, tuning)
                 load.settle()
         except BaseException as error:
-            self._control.send({"type": "failed", "error": load.describe(error), "slot": None})
+            described = load.describe(error)
+            described["tuned"] = tuning.findings if tuning else []
+            self._control.send({"type": "failed", "error": described, "slot": None})
             return False
         self._control.send(
             {
@@ -112,6 +119,8 @@ class ForkServer:
                 "django": load.django_version(),
                 "threads": load.threads_alive(),
                 "rss": load.memory(),
+                "tuned": tuning.findings if tuning else [],
+                "warnings": tuning.warnings if tuning else [],
             }
         )
         return True
@@ -282,6 +291,7 @@ def _generation(message: "dict[str, Any]", descriptors: "list[int]") -> worker.G
         chdir=message.get("chdir"),
         pythonpath=list(message.get("pythonpath") or ()),
         settings=dict(message.get("settings") or {}),
+        tune=Wishes.of(message.get("tune")),
     )
     return worker.Generation(
         source=source,

@@ -18,6 +18,7 @@ from types import TracebackType
 from typing import Any, Callable, NamedTuple, Optional
 
 from hotclub_worker import django_hook
+from hotclub_worker.tuning import Tuning, Wishes
 
 _OWN_FOLDER = os.path.dirname(os.path.abspath(__file__)) + os.sep
 _FRAMES_MAX = 40
@@ -35,15 +36,25 @@ class Source(NamedTuple):
     chdir: Optional[str]
     pythonpath: "list[str]"
     settings: "dict[str, Any]"
+    tune: Optional[Wishes] = None
 
 
-def load(source: Source) -> Callable[..., Any]:
-    """Imports the app. Raises whatever the import raises, SystemExit included."""
+def load(source: Source, tuning: Optional[Tuning] = None) -> Callable[..., Any]:
+    """Imports the app. Raises whatever the import raises, SystemExit included.
+
+    `tuning` is for those who want to know what was tuned, even if the import fails.
+    """
+    if tuning is None and source.tune is not None:
+        tuning = Tuning(source.tune)
     prepare_path(source)
-    if source.settings:
-        django_hook.install(django_hook.overrides(source.settings))
+    changes = [django_hook.overrides(source.settings)] if source.settings else []
+    if tuning is not None:
+        changes.append(tuning.settings)
+    django_hook.install(*changes)
     app = find(source.app)
     _import_urls()
+    if tuning is not None:
+        tuning.loaded()
     return app
 
 

@@ -45,7 +45,7 @@ pub struct Answer {
 }
 
 /// Where the time of a request went.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Times {
     /// From the front's hands to a worker's.
     pub queued: Duration,
@@ -65,9 +65,9 @@ pub enum CallError {
     #[error("the queue of the app is full")]
     QueueFull,
     #[error("no worker was free before the queue's deadline")]
-    QueueTimeout,
+    QueueTimeout(Times),
     #[error("the app did not answer before its deadline")]
-    Deadline,
+    Deadline(Times),
     #[error("the worker died with the request in hand")]
     WorkerDied,
     /// Seen only inside this crate: such a request is queued again.
@@ -80,4 +80,15 @@ pub enum CallError {
     Closed,
     #[error("the queue cannot be written: {0}")]
     Io(rustix::io::Errno),
+}
+
+impl CallError {
+    /// Where the time went, as far as that is known.
+    #[must_use]
+    pub fn times(&self) -> Times {
+        match self {
+            Self::QueueTimeout(times) | Self::Deadline(times) => *times,
+            _ => Times::default(),
+        }
+    }
 }

@@ -42,8 +42,19 @@ pub(crate) struct Load {
     pub(crate) slots: usize,
     pub(crate) preload: bool,
     pub(crate) settings: BTreeMap<String, serde_json::Value>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) tune: Option<TuneOrder>,
     pub(crate) mode: &'static str,
     pub(crate) server_software: String,
+}
+
+/// Which tunings are wanted, and what a kept connection is multiplied by.
+#[derive(Clone, Copy, Debug, Serialize)]
+pub(crate) struct TuneOrder {
+    pub(crate) persistent_connections: bool,
+    pub(crate) cached_templates: bool,
+    pub(crate) workers: usize,
+    pub(crate) threads: usize,
 }
 
 /// What a fork server reports.
@@ -93,6 +104,34 @@ pub struct Loaded {
     /// Resident bytes of the fork server.
     #[serde(default)]
     pub rss: u64,
+    /// What was tuned, and what was looked at and left alone.
+    #[serde(default)]
+    pub tuned: Vec<Finding>,
+    /// What the settings do to several workers.
+    #[serde(default)]
+    pub warnings: Vec<Advice>,
+}
+
+/// One thing that a tuning looked at.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Finding {
+    /// The key of `[app.tune]`.
+    pub tuning: String,
+    /// The setting: `DATABASES['default']`.
+    pub at: String,
+    pub done: bool,
+    /// What was done, or why nothing was.
+    pub what: String,
+    /// What to write into the settings to have the same for ever.
+    #[serde(default)]
+    pub code: Option<String>,
+}
+
+/// A doubt with its cure.
+#[derive(Clone, Debug, Default, Serialize, Deserialize, PartialEq, Eq)]
+pub struct Advice {
+    pub message: String,
+    pub hint: String,
 }
 
 /// Why an app cannot be imported.
@@ -108,6 +147,9 @@ pub struct AppFailure {
     /// The whole traceback.
     #[serde(default)]
     pub traceback: String,
+    /// What had been tuned before.
+    #[serde(default)]
+    pub tuned: Vec<Finding>,
 }
 
 /// One frame of a traceback.

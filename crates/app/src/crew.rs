@@ -7,6 +7,8 @@ use std::time::{Duration, Instant};
 
 use hotclub_supervise::Backoff;
 
+use crate::counts::Restart;
+
 /// How many workers, and when they are replaced.
 #[derive(Clone, Copy, Debug)]
 pub struct Policy {
@@ -21,6 +23,8 @@ pub struct Policy {
     pub max_requests_jitter: u64,
     /// Resident bytes beyond which a worker is recycled.
     pub max_memory: Option<u64>,
+    /// The age at which a worker is recycled; up to a tenth is added, different for each worker.
+    pub max_lifetime: Option<Duration>,
     /// Grace for a worker that was told to leave.
     pub graceful_timeout: Duration,
     /// A condemned worker's other threads get this long.
@@ -89,6 +93,11 @@ pub(crate) enum Action {
     Leave {
         place: usize,
     },
+    /// Remember why it was told to leave: another worker serves in its stead.
+    Recycle {
+        place: usize,
+        why: Restart,
+    },
     /// Log the Python stacks of all its threads.
     DumpStacks {
         place: usize,
@@ -119,6 +128,7 @@ enum State {
     Serving {
         since: Instant,
         recycle_at: u64,
+        expires: Option<Instant>,
     },
     /// Told to leave; killed at `kill_at`.
     Leaving {
@@ -130,6 +140,14 @@ enum State {
     },
 }
 
+/// A worker whose replacement has been forked and is not yet ready.
+#[derive(Clone, Copy, Debug)]
+struct Recycling {
+    old: usize,
+    new: usize,
+    why: Restart,
+}
+
 /// The workers of one generation.
 #[derive(Debug)]
 pub(crate) struct Crew {
@@ -137,8 +155,8 @@ pub(crate) struct Crew {
     places: Vec<State>,
     backoff: Backoff,
     fork_at: Option<Instant>,
-    /// The worker whose replacement has been forked and is not yet ready.
-    recycling: Option<(usize, usize)>,
+    /// At most one at a time.
+    recycling: Option<Recycling>,
     draining: bool,
     seed: u64,
 }
@@ -207,6 +225,7 @@ impl Crew {
             Event::Target(workers) => self.policy.workers = workers,
             Event::Drain => self.draining = true,
         }
+        self.recycle_the_old(now, &mut actions);
         self.kill_late(now, &mut actions);
         self.balance(now, &mut actions);
         actions
@@ -224,14 +243,22 @@ impl Crew {
             0 => u64::MAX,
             limit => limit + self.random(self.policy.max_requests_jitter + 1),
         };
+        let expires = self.policy.max_lifetime.and_then(|age| {
+            let tenth = u64::try_from(age.as_millis() / 10).unwrap_or(u64::MAX - 1);
+            let jitter = Duration::from_millis(self.random(tenth + 1));
+            // An age beyond the clock's end is never reached.
+            now.checked_add(age)?.checked_add(jitter)
+        });
         self.places[place] = State::Serving {
             since: now,
             recycle_at,
+            expires,
         };
-        if let Some((old, new)) = self.recycling
+        if let Some(Recycling { old, new, why }) = self.recycling
             && new == place
         {
             self.recycling = None;
+            actions.push(Action::Recycle { place: old, why });
             self.leave(old, now, actions);
         }
     }
@@ -248,8 +275,26 @@ impl Crew {
             return;
         };
         let too_large = self.policy.max_memory.is_some_and(|limit| memory > limit);
-        if (requests >= recycle_at || too_large) && self.recycling.is_none() && !self.draining {
-            self.recycling = self.fork(now, actions).map(|new| (place, new));
+        if requests >= recycle_at {
+            self.recycle(place, Restart::Requests, now, actions);
+        } else if too_large {
+            self.recycle(place, Restart::Memory, now, actions);
+        }
+    }
+
+    fn recycle_the_old(&mut self, now: Instant, actions: &mut Vec<Action>) {
+        let is_old =
+            |state: &State| matches!(state, State::Serving { expires: Some(at), .. } if *at <= now);
+        if let Some(place) = self.places.iter().position(is_old) {
+            self.recycle(place, Restart::Lifetime, now, actions);
+        }
+    }
+
+    /// Has its replacement forked, unless another worker is being replaced.
+    fn recycle(&mut self, old: usize, why: Restart, now: Instant, actions: &mut Vec<Action>) {
+        if self.recycling.is_none() && !self.draining {
+            let new = self.fork(now, actions);
+            self.recycling = new.map(|new| Recycling { old, new, why });
         }
     }
 
@@ -300,7 +345,7 @@ impl Crew {
         }
         if self
             .recycling
-            .is_some_and(|(old, new)| old == place || new == place)
+            .is_some_and(|recycling| recycling.old == place || recycling.new == place)
         {
             self.recycling = None;
         }
@@ -385,6 +430,7 @@ mod tests {
         max_requests: 0,
         max_requests_jitter: 0,
         max_memory: None,
+        max_lifetime: None,
         graceful_timeout: Duration::from_secs(30),
         second_deadline: Duration::from_secs(30),
     };
@@ -466,7 +512,13 @@ mod tests {
         );
         assert_eq!(
             crew.step(Event::Ready { place: 2 }, now),
-            [Action::Leave { place: 1 }]
+            [
+                Action::Recycle {
+                    place: 1,
+                    why: Restart::Requests
+                },
+                Action::Leave { place: 1 }
+            ]
         );
         let next = crew.step(
             Event::Looked {
@@ -496,6 +548,80 @@ mod tests {
         };
         assert_eq!(crew.step(looked(1000), now), []);
         assert_eq!(crew.step(looked(1001), now), [Action::Fork { place: 2 }]);
+    }
+
+    fn aging(now: Instant) -> Crew {
+        let policy = Policy {
+            max_lifetime: Some(HOUR),
+            ..POLICY
+        };
+        crew(policy, now)
+    }
+
+    const HOUR: Duration = Duration::from_secs(3600);
+    /// No worker is older than this.
+    const OLDEST: Duration = Duration::from_secs(3960);
+
+    #[test]
+    fn a_worker_is_recycled_when_it_is_old_and_the_others_wait_for_their_turn() {
+        let now = Instant::now();
+        let mut crew = aging(now);
+        let nearly = now + HOUR - Duration::from_millis(1);
+        assert_eq!(crew.step(Event::Tick, nearly), [], "nobody is old yet");
+        let old = now + OLDEST;
+        assert_eq!(crew.step(Event::Tick, old), [Action::Fork { place: 2 }]);
+        assert_eq!(crew.step(Event::Tick, old), [], "never two at once");
+        let why = Restart::Lifetime;
+        let next = [
+            Action::Recycle { place: 0, why },
+            Action::Leave { place: 0 },
+            Action::Fork { place: 3 },
+        ];
+        assert_eq!(crew.step(Event::Ready { place: 2 }, old), next);
+        let last = [
+            Action::Recycle { place: 1, why },
+            Action::Leave { place: 1 },
+        ];
+        assert_eq!(crew.step(Event::Ready { place: 3 }, old), last);
+        assert_eq!(crew.step(Event::Tick, old), [], "the new ones are young");
+    }
+
+    #[test]
+    fn workers_that_began_together_do_not_grow_old_together() {
+        let now = Instant::now();
+        let crew = aging(now);
+        let ends = crew.places.iter().filter_map(|state| match state {
+            State::Serving { expires, .. } => *expires,
+            _ => None,
+        });
+        let ends: Vec<_> = ends.collect();
+        assert_eq!(ends.len(), 2);
+        assert_ne!(ends[0], ends[1]);
+        let all = ends
+            .iter()
+            .all(|end| (now + HOUR..=now + OLDEST).contains(end));
+        assert!(all, "{ends:?} of {now:?}");
+    }
+
+    #[test]
+    fn an_old_worker_whose_replacement_dies_stays_and_gets_another_one() {
+        let now = Instant::now();
+        let mut crew = aging(now);
+        let old = now + OLDEST;
+        assert_eq!(crew.step(Event::Tick, old), [Action::Fork { place: 2 }]);
+        let useful = false;
+        let actions = crew.step(Event::Exited { place: 2, useful }, old);
+        let expected = [Action::Detach { place: 2 }, Action::Fork { place: 3 }];
+        assert_eq!(actions, expected);
+        assert_eq!(crew.serving(), 2);
+    }
+
+    #[test]
+    fn nobody_is_recycled_while_the_crew_drains() {
+        let now = Instant::now();
+        let mut crew = aging(now);
+        crew.step(Event::Drain, now);
+        assert_eq!(crew.step(Event::Tick, now + OLDEST), []);
     }
 
     #[test]

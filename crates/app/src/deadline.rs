@@ -8,7 +8,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 use crate::board::monotonic_now;
-use crate::call::CallError;
+use crate::call::{CallError, Times};
 use crate::lane::{Inner, LaneEvent};
 
 /// How late a deadline may be noticed.
@@ -48,11 +48,17 @@ fn check(lane: &Inner) {
         match claims.iter().find(|(_, claimed, _)| *claimed == id) {
             Some(&(slot, _, started)) if limits.timeout.is_some_and(|t| older(now, started, t)) => {
                 let request = lane.describe(id).unwrap_or_default();
-                exchange.fail(CallError::Deadline);
+                exchange.fail(CallError::Deadline(Times {
+                    queued: Duration::from_nanos(started.saturating_sub(queued_at)),
+                    app: Duration::from_nanos(now.saturating_sub(started)),
+                }));
                 lane.tell(LaneEvent::Overdue { slot, id, request });
             }
             None if older(now, queued_at, limits.queue_timeout) => {
-                exchange.fail(CallError::QueueTimeout);
+                exchange.fail(CallError::QueueTimeout(Times {
+                    queued: Duration::from_nanos(now.saturating_sub(queued_at)),
+                    app: Duration::ZERO,
+                }));
             }
             _ => {}
         }

@@ -4,8 +4,11 @@
 //! the reason (when it was ours) from the owner. The line is written when all of them are there.
 
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
+use crate::counts::{Counts, Restart};
+use crate::memory;
 use crate::oom::Oom;
 
 /// What was reported of an exit.
@@ -20,11 +23,47 @@ pub(crate) struct Exit {
     pub(crate) expected: bool,
 }
 
+/// Why a worker died, as far as that is known.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Cause {
+    text: &'static str,
+    /// As what its replacement counts; `None`: as the recycling or the end that it was told of before.
+    counts_as: Option<Restart>,
+}
+
+impl Cause {
+    pub(crate) const DEADLINE: Self =
+        Self::new("a request ran past its deadline", Restart::Deadline);
+    pub(crate) const IMPORT: Self = Self::new("it could not import the app", Restart::Import);
+    pub(crate) const PROTOCOL: Self = Self::new("it broke the protocol", Restart::Protocol);
+    const DESCRIPTORS: Self = Self::new(
+        "its queue or a reply socket was closed under it, by the app",
+        Restart::Exit,
+    );
+    const FAULT: Self = Self::new(
+        "a fault of the worker itself; its traceback is above",
+        Restart::Exit,
+    );
+    pub(crate) const STAYED: Self = Self {
+        text: "it did not leave in time",
+        counts_as: None,
+    };
+
+    const fn new(text: &'static str, restart: Restart) -> Self {
+        Self {
+            text,
+            counts_as: Some(restart),
+        }
+    }
+}
+
 /// What is known of the worker in one place.
 #[derive(Debug, Default)]
 struct Life {
     memory: u64,
-    cause: Option<&'static str>,
+    cause: Option<Cause>,
+    /// Why it was told to leave, if it was to be replaced.
+    recycled: Option<Restart>,
     /// Slots and requests that ran past their deadlines.
     hung: Vec<(usize, u64)>,
     lost: Vec<String>,
@@ -34,14 +73,16 @@ struct Life {
 #[derive(Debug)]
 pub(crate) struct Deaths {
     lives: Vec<Life>,
+    counts: Arc<Counts>,
     oom: Oom,
     /// When the workers died that have no successor yet.
     vacant: VecDeque<Instant>,
 }
 
 impl Deaths {
-    pub(crate) fn new(places: usize) -> Self {
+    pub(crate) fn new(places: usize, counts: Arc<Counts>) -> Self {
         Self {
+            counts,
             lives: (0..places).map(|_| Life::default()).collect(),
             oom: Oom::watch(),
             vacant: VecDeque::new(),
@@ -53,7 +94,7 @@ impl Deaths {
         self.oom.sample();
         for (life, pid) in self.lives.iter_mut().zip(pids) {
             if let Some(pid) = pid {
-                life.memory = resident_bytes(*pid);
+                life.memory = memory::resident(*pid).unwrap_or(0);
             }
         }
     }
@@ -61,7 +102,7 @@ impl Deaths {
     pub(crate) fn hangs(&mut self, place: usize, slot: usize, id: u64) {
         if let Some(life) = self.lives.get_mut(place) {
             life.hung.push((slot, id));
-            life.cause = Some("a request ran past its deadline");
+            life.cause = Some(Cause::DEADLINE);
         }
     }
 
@@ -70,8 +111,15 @@ impl Deaths {
         self.lives.get(place).map_or(&[], |life| &life.hung)
     }
 
+    /// It was told to leave, and another one serves in its stead.
+    pub(crate) fn recycled(&mut self, place: usize, why: Restart) {
+        if let Some(life) = self.lives.get_mut(place) {
+            life.recycled = Some(why);
+        }
+    }
+
     /// It is about to be killed by us; the first reason counts.
-    pub(crate) fn kills(&mut self, place: usize, cause: &'static str) {
+    pub(crate) fn kills(&mut self, place: usize, cause: Cause) {
         if let Some(life) = self.lives.get_mut(place) {
             life.cause.get_or_insert(cause);
         }
@@ -92,9 +140,12 @@ impl Deaths {
         };
         if life.cause.is_none() {
             life.cause = match (exit.signal, exit.code) {
-                (Some(9), _) => self.oom.struck(),
-                (_, Some(4)) => Some("its queue or a reply socket was closed under it, by the app"),
-                (_, Some(70)) => Some("a fault of the worker itself; its traceback is above"),
+                (Some(9), _) => {
+                    let struck = self.oom.struck();
+                    struck.map(|text| Cause::new(text, Restart::OutOfMemory))
+                }
+                (_, Some(4)) => Some(Cause::DESCRIPTORS),
+                (_, Some(70)) => Some(Cause::FAULT),
                 _ => None,
             };
         }
@@ -119,10 +170,13 @@ impl Deaths {
             return;
         };
         let Some(exit) = life.exit else { return };
+        if let Some(why) = life.restart(&exit) {
+            self.counts.restarted(why);
+        }
         let pid = exit.pid;
-        let cause = life.cause;
+        let cause = life.cause.map(|cause| cause.text);
         let in_hand = (!life.lost.is_empty()).then(|| life.lost.join(", "));
-        let memory = memory(life.memory, exit.peak);
+        let memory = sizes(life.memory, exit.peak);
         match (exit.code, exit.signal) {
             (Some(0), _) if exit.expected => tracing::debug!(pid, "a worker has left"),
             (Some(code), _) => {
@@ -149,8 +203,21 @@ impl Deaths {
     }
 }
 
+impl Life {
+    /// As what its end counts; `None`: nobody takes its place.
+    fn restart(&self, exit: &Exit) -> Option<Restart> {
+        let by_end = match (exit.expected, exit.signal) {
+            (true, _) => None,
+            (false, Some(_)) => Some(Restart::Signal),
+            (false, None) => Some(Restart::Exit),
+        };
+        let cause = self.cause.and_then(|cause| cause.counts_as);
+        cause.or(self.recycled).or(by_end)
+    }
+}
+
 /// Last seen and most ever, in MiB; `None` when nothing is known.
-fn memory(last: u64, peak: u64) -> Option<String> {
+fn sizes(last: u64, peak: u64) -> Option<String> {
     let mib = |bytes: u64| bytes as f64 / (1024.0 * 1024.0);
     match (last, peak) {
         (0, 0) => None,
@@ -162,16 +229,6 @@ fn memory(last: u64, peak: u64) -> Option<String> {
             mib(peak)
         )),
     }
-}
-
-/// Resident bytes of a process, 0 when it is gone (proc(5), statm).
-pub(crate) fn resident_bytes(pid: i32) -> u64 {
-    let statm = std::fs::read_to_string(format!("/proc/{pid}/statm")).unwrap_or_default();
-    let pages = statm
-        .split(' ')
-        .nth(1)
-        .and_then(|pages| pages.parse::<u64>().ok());
-    pages.unwrap_or(0) * rustix::param::page_size() as u64
 }
 
 /// signal(7), the numbers of x86 and ARM.
@@ -227,12 +284,44 @@ mod tests {
     }
 
     #[test]
-    fn memory_is_told_as_far_as_it_is_known() {
-        assert_eq!(memory(0, 0), None);
-        assert_eq!(memory(0, 1 << 20).unwrap(), "at most 1.0 MiB");
+    fn a_restart_counts_as_what_brought_it_about() {
+        let exit = |expected, signal| Exit {
+            pid: 1,
+            code: None,
+            signal,
+            peak: 0,
+            expected,
+        };
+        let life = |cause, recycled| Life {
+            cause,
+            recycled,
+            ..Life::default()
+        };
+        let killed = Some(Restart::Signal);
+        assert_eq!(life(None, None).restart(&exit(false, Some(11))), killed);
         assert_eq!(
-            memory(1 << 20, 3 << 19).unwrap(),
-            "1.0 MiB, at most 1.5 MiB"
+            life(None, None).restart(&exit(false, None)),
+            Some(Restart::Exit)
         );
+        assert_eq!(
+            life(None, None).restart(&exit(true, None)),
+            None,
+            "sent home"
+        );
+        let grown = Some(Restart::Memory);
+        assert_eq!(life(None, grown).restart(&exit(true, None)), grown);
+        let stayed = life(Some(Cause::STAYED), grown);
+        assert_eq!(stayed.restart(&exit(true, Some(9))), grown);
+        let hung = life(Some(Cause::DEADLINE), None);
+        assert_eq!(hung.restart(&exit(true, Some(9))), Some(Restart::Deadline));
+        let drained = life(Some(Cause::STAYED), None);
+        assert_eq!(drained.restart(&exit(true, Some(9))), None);
+    }
+
+    #[test]
+    fn memory_is_told_as_far_as_it_is_known() {
+        assert_eq!(sizes(0, 0), None);
+        assert_eq!(sizes(0, 1 << 20).unwrap(), "at most 1.0 MiB");
+        assert_eq!(sizes(1 << 20, 3 << 19).unwrap(), "1.0 MiB, at most 1.5 MiB");
     }
 }

@@ -92,6 +92,7 @@ fn lane(runtime: &Runtime) -> Option<Parts> {
         spooled: 1 << 24,
     };
     let common = Common {
+        counts: Arc::default(),
         board: Arc::new(Board::new(1).ok()?),
         buffers: Buffers::new(std::env::temp_dir(), bounds),
         limits: Limits {

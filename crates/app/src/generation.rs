@@ -14,7 +14,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::Board;
 use crate::buffers::Buffers;
-use crate::control::{Load, Loaded, Report};
+use crate::control::{Load, Loaded, Report, TuneOrder};
+use crate::counts::Counts;
 use crate::crew::{Crew, Policy};
 use crate::death::Deaths;
 use crate::fork_server::{ForkServer, Launch, StartError};
@@ -41,6 +42,8 @@ pub struct Spec {
     pub preload: bool,
     /// Django settings to override once they are loaded.
     pub settings: BTreeMap<String, serde_json::Value>,
+    /// What Django is told where its settings say nothing.
+    pub tune: Tune,
     pub import_timeout: Duration,
     pub queue_timeout: Duration,
     pub max_waiting: usize,
@@ -48,7 +51,24 @@ pub struct Spec {
     pub timeout: Option<Duration>,
     /// The account of the bodies that wait for slow clients, the front's and every generation's.
     pub buffers: Arc<Buffers>,
+    /// What happens to every generation of the app is counted here.
+    pub counts: Arc<Counts>,
     pub policy: Policy,
+}
+
+/// Which of Django's settings may be improved on (docs/tuning.md).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tune {
+    pub persistent_connections: bool,
+    pub cached_templates: bool,
+}
+
+impl Tune {
+    /// Nothing is touched.
+    pub const OFF: Self = Self {
+        persistent_connections: false,
+        cached_templates: false,
+    };
 }
 
 /// What can be seen of a generation from outside.
@@ -105,6 +125,7 @@ impl Generation {
         let common = Common {
             board: Arc::clone(&board),
             buffers: Arc::clone(&spec.buffers),
+            counts: Arc::clone(&spec.counts),
             limits,
             events,
         };
@@ -137,7 +158,8 @@ impl Generation {
             status: status_sender,
             ready: Some(ready_sender),
             load_failure: None,
-            deaths: Deaths::new(places),
+            deaths: Deaths::new(places, Arc::clone(&spec.counts)),
+            counts: spec.counts,
             doubtful: Vec::new(),
             sampled: std::time::Instant::now(),
         };
@@ -258,6 +280,12 @@ fn load(spec: &Spec, lanes: usize, slots: usize) -> Load {
         slots,
         preload: spec.preload,
         settings: spec.settings.clone(),
+        tune: (spec.tune != Tune::OFF).then_some(TuneOrder {
+            persistent_connections: spec.tune.persistent_connections,
+            cached_templates: spec.tune.cached_templates,
+            workers: spec.policy.workers,
+            threads: spec.policy.threads,
+        }),
         mode: "wsgi",
         server_software: concat!("hotclub/", env!("CARGO_PKG_VERSION")).to_owned(),
     }

@@ -21,6 +21,7 @@ use crate::answer::{AnswerBody, Exchange, Head};
 use crate::board::{Board, monotonic_now};
 use crate::buffers::Buffers;
 use crate::call::{Answer, Call, CallBody, CallError, Times};
+use crate::counts::Counts;
 use crate::deadline;
 use crate::describe;
 use crate::lost;
@@ -72,6 +73,7 @@ pub(crate) struct Inner {
     limits: Limits,
     board: Arc<Board>,
     buffers: Arc<Buffers>,
+    counts: Arc<Counts>,
     queue: Mutex<Option<Arc<AsyncFd<OwnedFd>>>>,
     places: Semaphore,
     waiting: AtomicUsize,
@@ -99,6 +101,7 @@ struct Stream {
 pub struct Common {
     pub board: Arc<Board>,
     pub buffers: Arc<Buffers>,
+    pub counts: Arc<Counts>,
     pub limits: Limits,
     pub events: mpsc::UnboundedSender<LaneEvent>,
 }
@@ -127,6 +130,7 @@ impl Lane {
         let Common {
             board,
             buffers,
+            counts,
             limits,
             events,
         } = common;
@@ -140,6 +144,7 @@ impl Lane {
             limits,
             board,
             buffers,
+            counts,
             queue: Mutex::new(Some(Arc::new(queue))),
             places: Semaphore::new(limits.depth),
             waiting: AtomicUsize::new(0),
@@ -177,13 +182,14 @@ impl Lane {
             match outcome {
                 Err(CallError::WorkerDied) if tries_left > 0 => {
                     tries_left -= 1;
+                    lane.counts.request_run_again();
                     let request = describe::request(&message.bytes);
                     tracing::info!(
                         request,
                         "a request is run again: the worker that had it died"
                     );
                 }
-                Err(CallError::NeverStarted) => {}
+                Err(CallError::NeverStarted) => lane.counts.request_queued_again(),
                 other => return other,
             }
         }
@@ -388,7 +394,10 @@ impl Inner {
         match tokio::time::timeout(self.limits.queue_timeout, self.places.acquire()).await {
             Ok(Ok(place)) => Ok(place),
             Ok(Err(_closed)) => Err(CallError::Closed),
-            Err(_elapsed) => Err(CallError::QueueTimeout),
+            Err(_elapsed) => Err(CallError::QueueTimeout(Times {
+                queued: self.limits.queue_timeout,
+                app: Duration::ZERO,
+            })),
         }
     }
 

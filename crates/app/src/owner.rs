@@ -9,11 +9,13 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::Board;
 use crate::control::{AppFailure, Report};
+use crate::counts::Counts;
 use crate::crew::{Action, Crew, Event, Policy};
-use crate::death::{Deaths, Exit, resident_bytes};
+use crate::death::{Cause, Deaths, Exit};
 use crate::fork_server::StartError;
 use crate::generation::{Status, place_of, reply_pair};
 use crate::lane::{Lane, LaneEvent};
+use crate::memory;
 use crate::nursery::{News, Nursery};
 use crate::strays;
 
@@ -52,6 +54,7 @@ pub(crate) struct Owner {
     pub(crate) ready: Option<oneshot::Sender<Result<(), StartError>>>,
     pub(crate) load_failure: Option<AppFailure>,
     pub(crate) deaths: Deaths,
+    pub(crate) counts: Arc<Counts>,
     /// Places whose workers were starting when the fork server died, and when to look at them.
     pub(crate) doubtful: Vec<(Instant, usize)>,
     pub(crate) sampled: Instant,
@@ -117,7 +120,7 @@ impl Owner {
                     error.message
                 );
                 self.load_failure = Some(error);
-                self.deaths.kills(place, "it could not import the app");
+                self.deaths.kills(place, Cause::IMPORT);
                 self.step(Event::LoadFailed { place }).await;
                 if pid.is_none() {
                     // It could not even be forked: no exit will be reported.
@@ -164,6 +167,7 @@ impl Owner {
     /// The fork server is dead. Its workers are watched from here; those that it was about to fork, or
     /// that were about to report to it, are looked at a moment later.
     fn orphaned(&mut self) {
+        self.counts.fork_server_replaced();
         self.nursery.adopt(&self.pids);
         let at = Instant::now() + BIRTH;
         let places = (0..self.pids.len()).filter(|place| self.crew.is_starting(*place));
@@ -225,7 +229,7 @@ impl Owner {
                 Event::Overdue { place, others_busy }
             }
             LaneEvent::Broken { .. } => {
-                self.deaths.kills(place, "it broke the protocol");
+                self.deaths.kills(place, Cause::PROTOCOL);
                 Event::Broken { place }
             }
             LaneEvent::Ended { lost, .. } => {
@@ -279,7 +283,10 @@ impl Owner {
     async fn measure(&mut self, place: usize, pid: i32) {
         let done = self.slots(place).map(|slot| self.board.view(slot).done);
         let requests = done.sum();
-        let memory = self.policy.max_memory.map_or(0, |_| resident_bytes(pid));
+        let memory = self
+            .policy
+            .max_memory
+            .map_or(0, |_| memory::resident(pid).unwrap_or(0));
         self.step(Event::Looked {
             place,
             requests,
@@ -313,9 +320,14 @@ impl Owner {
         match action {
             Action::Fork { place } => self.fork(place).await?,
             Action::Leave { place } => self.signal(place, Signal::TERM.as_raw()).await?,
+            Action::Recycle { place, why } => {
+                let pid = self.pids[place];
+                tracing::debug!(pid, reason = why.name(), "a worker is recycled");
+                self.deaths.recycled(place, why);
+            }
             Action::DumpStacks { place } => self.signal(place, STACK_SIGNAL).await?,
             Action::Kill { place } => {
-                self.deaths.kills(place, "it did not leave in time");
+                self.deaths.kills(place, Cause::STAYED);
                 self.kill(place);
             }
             Action::Detach { place } => {

@@ -26,6 +26,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../python/hotclub_worker/control.py"),
     ),
     (
+        "databases.py",
+        include_str!("../../../python/hotclub_worker/databases.py"),
+    ),
+    (
         "django_hook.py",
         include_str!("../../../python/hotclub_worker/django_hook.py"),
     ),
@@ -46,8 +50,24 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../python/hotclub_worker/load.py"),
     ),
     (
+        "measure.py",
+        include_str!("../../../python/hotclub_worker/measure.py"),
+    ),
+    (
+        "meter.py",
+        include_str!("../../../python/hotclub_worker/meter.py"),
+    ),
+    (
         "report.py",
         include_str!("../../../python/hotclub_worker/report.py"),
+    ),
+    (
+        "templates.py",
+        include_str!("../../../python/hotclub_worker/templates.py"),
+    ),
+    (
+        "tuning.py",
+        include_str!("../../../python/hotclub_worker/tuning.py"),
     ),
     (
         "wire.py",

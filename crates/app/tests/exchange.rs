@@ -48,6 +48,7 @@ impl Site {
     fn spec(&self) -> Spec {
         let worker = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../python/hotclub_worker");
         Spec {
+            counts: std::sync::Arc::default(),
             launch: Launch {
                 python: python(),
                 worker,
@@ -60,6 +61,7 @@ impl Site {
             pythonpath: vec![],
             preload: true,
             settings: std::collections::BTreeMap::default(),
+            tune: hotclub_app::Tune::OFF,
             import_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(20),
             max_waiting: 1000,
@@ -79,6 +81,7 @@ impl Site {
                 max_requests: 0,
                 max_requests_jitter: 0,
                 max_memory: None,
+                max_lifetime: None,
                 graceful_timeout: Duration::from_secs(10),
                 second_deadline: Duration::from_secs(10),
             },
@@ -272,7 +275,10 @@ async fn a_request_past_its_deadline_is_given_up_and_its_worker_replaced() {
     spec.policy.workers = 1;
     let generation = Generation::start(spec, &[Handle::current()]).await.unwrap();
     let late = ask(&generation, call("GET", "/sleep", b"")).await;
-    assert_eq!(late.unwrap_err(), CallError::Deadline);
+    let CallError::Deadline(times) = late.unwrap_err() else {
+        panic!("another error");
+    };
+    assert!(times.app >= Duration::from_millis(200), "{times:?}");
     assert_eq!(
         ask(&generation, call("GET", "/", b""))
             .await

@@ -33,11 +33,18 @@ pub const MAX_REQUESTS: u32 = 0;
 /// No jitter where there is no recycling.
 pub const MAX_REQUESTS_JITTER: u32 = 0;
 
+/// Nor by age, for the same reason.
+pub const MAX_LIFETIME: Option<Duration> = None;
+
 /// Watching files is for development.
 pub const RELOAD: bool = false;
 
 /// A request that no worker has begun may always run again; one that began only when its method is safe.
 pub const RETRY: bool = true;
+
+/// Settings that forget CONN_MAX_AGE or the cached template loader cost more than any server can win back; what
+/// is tuned is only what is known to be safe, and said at each start.
+pub const TUNE: bool = true;
 
 /// A database in a container that recovers after a crash needs tens of seconds; a minute is the patience
 /// of whoever watches the start.
@@ -157,3 +164,25 @@ pub const PROXY_HEALTH_INTERVAL: Duration = Duration::from_secs(5);
 
 /// A health page does next to nothing.
 pub const PROXY_HEALTH_TIMEOUT: Duration = Duration::from_secs(2);
+
+/// `[headers] preset = "secure"`: what browsers should be told by every site, and breaks none. Where an answer has
+/// a field of that name, Django's or the app's own, that one stays.
+pub const SECURE_HEADERS: [(&str, &str); 4] = [
+    // No upload becomes a script because a browser guesses its type.
+    ("X-Content-Type-Options", "nosniff"),
+    // Other sites learn the host a visitor came from, and not the page.
+    ("Referrer-Policy", "strict-origin-when-cross-origin"),
+    // Nobody else's page shows this one in a frame and has it clicked.
+    ("X-Frame-Options", "SAMEORIGIN"),
+    // What hardly any page asks for, an injected one should not, either.
+    (
+        "Permissions-Policy",
+        "camera=(), geolocation=(), microphone=()",
+    ),
+];
+
+/// During maintenance a browser, and a crawler, may come back after five minutes.
+pub const MAINTENANCE_RETRY: Duration = Duration::from_secs(300);
+
+/// Log files that are kept when `rotate` says when one is full: with 100 MB each, weeks of a small site.
+pub const LOGS_KEPT: u32 = 5;

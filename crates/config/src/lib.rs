@@ -6,6 +6,7 @@
 
 use std::path::Path;
 
+mod access;
 pub mod defaults;
 pub mod env_file;
 mod fault;
@@ -24,20 +25,22 @@ mod unsupported;
 mod value;
 mod web;
 
+pub use access::{Access, Gate, Headers, Maintenance, PerTime, Rate};
 pub use fault::{Fault, Faults, Severity};
 pub use host::{HOST_FILE, Host, Household, load_host};
 pub use hosts::shown as shown_host;
 pub use https::{Acme, CertificateSource, ChallengeKind, ExternalAccount, HmacSource, Https};
-pub use listen::ListenError;
+pub use listen::{ListenError, Local, LocalError};
 pub use load::load;
 pub use model::{
     AccessLog, App, Compress, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat,
-    Origin, Process, Python, Release, Runtime, RuntimeKind, Server, Site,
+    Origin, Process, Python, Release, Runtime, RuntimeKind, Server, Site, Tune,
 };
 pub use mount::{Mount, MountError};
 pub use proxy::{Balance, Health, Proxy, Upstream, UpstreamError};
 pub use secret::Secret;
 pub use unsupported::unsupported;
+pub use value::{SizeError, bytes};
 pub use web::{From as RedirectFrom, Redirect, Static};
 
 /// The file's name in a project.

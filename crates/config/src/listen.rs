@@ -63,6 +63,50 @@ impl std::fmt::Display for Listen {
     }
 }
 
+/// An address that nothing outside this machine reaches: a loopback address or a Unix socket.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Local(Listen);
+
+/// A text that is no such address.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum LocalError {
+    #[error(transparent)]
+    Listen(#[from] ListenError),
+    #[error("`{0}` can be reached from other machines (write 127.0.0.1, [::1] or unix:/path)")]
+    Public(Listen),
+    #[error("`{0}` would be TLS, which nobody needs on one machine")]
+    Tls(Listen),
+}
+
+impl Local {
+    #[must_use]
+    pub fn listen(&self) -> &Listen {
+        &self.0
+    }
+
+    /// The same with its path below `folder`, unless that is absolute.
+    pub(crate) fn below(self, folder: &std::path::Path) -> Local {
+        match self.0 {
+            Listen::Unix(path) => Local(Listen::Unix(folder.join(path))),
+            tcp => Local(tcp),
+        }
+    }
+}
+
+impl FromStr for Local {
+    type Err = LocalError;
+
+    fn from_str(text: &str) -> Result<Local, LocalError> {
+        match text.parse()? {
+            Listen::Tcp(address) if !address.ip().to_canonical().is_loopback() => {
+                Err(LocalError::Public(Listen::Tcp(address)))
+            }
+            listen @ Listen::Https(_) => Err(LocalError::Tls(listen)),
+            listen => Ok(Local(listen)),
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -91,6 +135,25 @@ mod tests {
             ("https://localhost:8443", "https://127.0.0.1:8443"),
         ] {
             assert_eq!(text.parse::<Listen>().unwrap().to_string(), same);
+        }
+        for text in [
+            "127.0.0.1:1",
+            "127.9.9.9:1",
+            "[::1]:1",
+            "localhost:1",
+            "unix:s",
+        ] {
+            assert!(text.parse::<Local>().is_ok(), "{text}");
+        }
+        for text in [
+            "0.0.0.0:1",
+            ":1",
+            "[::]:1",
+            "192.0.2.1:1",
+            "[::ffff:192.0.2.1]:1",
+        ] {
+            let refused = text.parse::<Local>();
+            assert!(matches!(refused, Err(LocalError::Public(_))), "{text}");
         }
         for text in [
             "https://",

@@ -8,8 +8,10 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 
+use crate::access::Gate;
 use crate::fault::{Fault, Faults, Positions};
 use crate::https::Https;
+use crate::listen::Local;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
 use crate::web::{Redirect, Static};
@@ -40,6 +42,8 @@ pub struct Site {
     /// `[static]`.
     pub pages: Option<Static>,
     pub redirects: Vec<Redirect>,
+    /// `[[access]]`, `[[rate]]`, `[headers]`, `[errors]`, `[maintenance]`.
+    pub gate: Gate,
     pub processes: Vec<Process>,
     pub release: Release,
     pub runtime: Runtime,
@@ -114,8 +118,21 @@ pub struct App {
     pub max_requests_jitter: u32,
     /// Bytes of one worker; `None`: no limit, for a guess would kill a healthy site.
     pub max_memory: Option<u64>,
+    /// After this long, and up to a tenth more, a worker is recycled; `None` (written `"0s"`): never.
+    pub max_lifetime: Option<Duration>,
     pub reload: bool,
     pub retry: bool,
+    pub tune: Tune,
+}
+
+/// `[app.tune]`: which of Django's settings are improved on where they say nothing. `tune = false`
+/// turns all of it off.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Tune {
+    /// Keep database connections between requests.
+    pub persistent_connections: bool,
+    /// Parse each template once a process.
+    pub cached_templates: bool,
 }
 
 /// `[app] python`: a version to look for, or the interpreter itself.
@@ -244,6 +261,10 @@ pub struct Limits {
 pub struct Log {
     pub access: AccessLog,
     pub format: LogFormat,
+    /// Bytes after which a file is put aside; `None`: never.
+    pub rotate: Option<u64>,
+    /// Files that were put aside and are kept.
+    pub keep: u32,
 }
 
 /// Where a line for each request goes.
@@ -265,6 +286,8 @@ pub enum LogFormat {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Server {
     pub listen: Vec<Listen>,
+    /// Where metrics are told; `None`: nowhere.
+    pub metrics: Option<Local>,
     /// Whose X-Forwarded-* are believed. Empty: nobody's.
     pub trusted_proxies: Vec<IpNet>,
     /// HTTP/2 without TLS, for clients that begin with it.
@@ -301,6 +324,7 @@ impl Site {
             proxies: Vec::new(),
             pages: None,
             redirects: Vec::new(),
+            gate: Gate::default(),
             processes: Vec::new(),
             release: Release::default(),
             runtime: Runtime {
@@ -310,6 +334,8 @@ impl Site {
             log: Log {
                 access: AccessLog::Stdout,
                 format: LogFormat::Combined,
+                rotate: None,
+                keep: defaults::LOGS_KEPT,
             },
             server: Server::default(),
             https: Https::default(),
@@ -338,8 +364,19 @@ impl Default for App {
             max_requests: defaults::MAX_REQUESTS,
             max_requests_jitter: defaults::MAX_REQUESTS_JITTER,
             max_memory: None,
+            max_lifetime: defaults::MAX_LIFETIME,
             reload: defaults::RELOAD,
             retry: defaults::RETRY,
+            tune: Tune::default(),
+        }
+    }
+}
+
+impl Default for Tune {
+    fn default() -> Self {
+        Tune {
+            persistent_connections: defaults::TUNE,
+            cached_templates: defaults::TUNE,
         }
     }
 }
@@ -377,6 +414,7 @@ impl Default for Server {
     fn default() -> Self {
         Server {
             listen: vec![Listen::Tcp(defaults::LISTEN)],
+            metrics: None,
             trusted_proxies: Vec::new(),
             h2c: defaults::H2C,
             proxy_protocol: defaults::PROXY_PROTOCOL,

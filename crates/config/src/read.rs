@@ -12,6 +12,7 @@ use crate::fault::{Fault, Faults, Positions, Source};
 use crate::host::Host;
 use crate::model::Site;
 
+mod access;
 mod app;
 mod data;
 mod edge;
@@ -20,6 +21,7 @@ mod https;
 mod proxy;
 mod reader;
 mod top;
+mod tune;
 mod web;
 
 use reader::Reader;

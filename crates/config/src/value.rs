@@ -178,12 +178,28 @@ pub(crate) fn size(value: &DeValue<'_>) -> Result<u64, Wrong> {
     let Some(text) = value.as_str() else {
         return Err(Wrong::kind(value, EXPECTED, "\"100MB\""));
     };
-    let units = "the units are B, KB, MB, GB (thousands) and KiB, MiB, GiB (1024s)";
-    with_unit(&text.to_ascii_uppercase(), &SIZE_UNITS).ok_or_else(|| {
+    bytes(text).map_err(|_| {
         Wrong::value(EXPECTED, "this cannot be read")
             .example("\"100MB\"")
-            .hint(units)
+            .hint(SizeError::UNITS)
     })
+}
+
+/// A text that is no size.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
+#[error("this is no size: write 512MB; {}", SizeError::UNITS)]
+pub struct SizeError;
+
+impl SizeError {
+    const UNITS: &str = "the units are B, KB, MB, GB (thousands) and KiB, MiB, GiB (1024s)";
+}
+
+/// The bytes of a size as the file writes it, for the command line.
+///
+/// # Errors
+/// When the text is no whole number with a unit.
+pub fn bytes(text: &str) -> Result<u64, SizeError> {
+    with_unit(&text.to_ascii_uppercase(), &SIZE_UNITS).ok_or(SizeError)
 }
 
 /// A size above zero.

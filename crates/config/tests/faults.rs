@@ -69,6 +69,18 @@ fn an_unknown_key_names_the_one_that_was_meant() {
 }
 
 #[test]
+fn a_tuning_that_is_neither_a_switch_nor_known_says_what_would_be() {
+    assert_eq!(
+        titles("[app]\ntune = \"off\"\n"),
+        ["`app.tune` must be true or false"]
+    );
+    assert_eq!(
+        titles("[app.tune]\ncache_templates = true\n"),
+        ["there is no key `cache_templates` in `app.tune`"]
+    );
+}
+
+#[test]
 fn a_key_in_the_wrong_section_is_told_its_own() {
     says(
         "workers = 3\n[app]\nhosts = [\"a.example\"]\n",
@@ -255,6 +267,7 @@ max_header = "1GB"
 format = "jsn"
 [server]
 listen = ["example.com:80"]
+metrics = "0.0.0.0:9113"
 trusted_proxies = ["*", "10.0.0.0/33"]
 "#;
     let expected = [
@@ -281,6 +294,7 @@ trusted_proxies = ["*", "10.0.0.0/33"]
         "`limits.max_header` must be a size from 1KiB to 1MiB",
         "`log.format` must be \"combined\" or \"json\"",
         "every entry of `server.listen` must be an address to listen on",
+        "`server.metrics` must be a loopback address or a Unix socket",
         "every entry of `server.trusted_proxies` must be an address or a network",
         "every entry of `server.trusted_proxies` must be an address or a network",
     ];

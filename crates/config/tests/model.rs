@@ -30,8 +30,12 @@ max_queue    = 7
 max_requests = 1_000
 max_requests_jitter = 50
 max_memory   = "512MB"
+max_lifetime = "1h"
 reload       = true
 retry        = false
+
+[app.tune]
+cached_templates = false
 
 [env]
 files = []
@@ -80,6 +84,7 @@ format = "json"
 
 [server]
 listen = ["[::]:80", "unix:run/web.sock"]
+metrics = "unix:run/metrics.sock"
 h2c = true
 proxy_protocol = true
 trusted_proxies = ["127.0.0.1", "10.1.2.3/8"]
@@ -104,6 +109,13 @@ fn every_key_of_the_design_reaches_the_model() {
         (site.app.preload, site.app.reload, site.app.retry),
         (false, true, false)
     );
+    assert_eq!(
+        (
+            site.app.tune.persistent_connections,
+            site.app.tune.cached_templates
+        ),
+        (true, false)
+    );
     assert_eq!(site.app.timeout, None);
     assert_eq!(site.app.graceful_timeout, Duration::from_secs(60));
     assert_eq!(site.app.queue_timeout, Duration::from_millis(500));
@@ -112,6 +124,7 @@ fn every_key_of_the_design_reaches_the_model() {
         (1_000, 50)
     );
     assert_eq!(site.app.max_memory, Some(512_000_000));
+    assert_eq!(site.app.max_lifetime, Some(Duration::from_secs(3600)));
     let variable = &site.env.vars["DJANGO_LOG_LEVEL"];
     assert_eq!(
         (variable.value.expose(), &variable.origin),
@@ -157,8 +170,20 @@ fn every_key_of_the_design_reaches_the_model() {
         site.server.listen[1],
         Listen::Unix("/srv/x/run/web.sock".into())
     );
+    assert_eq!(
+        site.server.metrics.unwrap().listen(),
+        &Listen::Unix("/srv/x/run/metrics.sock".into())
+    );
     assert_eq!(site.server.trusted_proxies[1].to_string(), "10.0.0.0/8");
     assert!(site.warnings.is_empty());
+}
+
+#[test]
+fn one_word_turns_all_tuning_off() {
+    let site = parse("[app]\ntune = false\n", Path::new("hotclub.toml")).unwrap();
+    let tune = site.app.tune;
+    assert!(!tune.persistent_connections && !tune.cached_templates);
+    assert!(site.sets("app.tune"));
 }
 
 #[test]

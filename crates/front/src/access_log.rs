@@ -12,7 +12,7 @@ use std::time::Duration;
 use tokio::sync::Notify;
 
 pub(crate) use line::Entry;
-pub use writer::{AccessLog, Format, Sink};
+pub use writer::{AccessLog, Format, Rotation, Sink};
 
 use crate::clock::Clock;
 
@@ -40,6 +40,16 @@ impl LogBuffer {
             pending: RefCell::default(),
             due: Notify::new(),
         }
+    }
+
+    /// Whether it goes there.
+    pub(crate) fn is_of(&self, log: &AccessLog) -> bool {
+        self.log.is_same(log)
+    }
+
+    /// Whether nothing is written there any more.
+    pub(crate) fn is_over(&self) -> bool {
+        self.log.is_finished()
     }
 
     /// Adds the line of a request.
@@ -71,7 +81,7 @@ impl LogBuffer {
 
     /// Flushes a little after there is something to flush; sleeps while there is nothing.
     pub(crate) async fn flush_when_due(&self) {
-        loop {
+        while !self.is_over() {
             self.due.notified().await;
             tokio::time::sleep(FLUSH_AGE).await;
             self.flush();

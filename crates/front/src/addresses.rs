@@ -87,7 +87,8 @@ impl Drop for Guest {
     }
 }
 
-fn key(peer: IpAddr) -> Key {
+/// Whom an address stands for.
+pub(crate) fn key(peer: IpAddr) -> Key {
     match peer.to_canonical() {
         IpAddr::V4(peer) => peer.to_bits().into(),
         // Never zero in its upper half for a peer but `::1`, which is told apart from IPv4 by bit 32.

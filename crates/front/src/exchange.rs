@@ -7,6 +7,7 @@ use bytes::Bytes;
 use hotclub_app::{CallError, Times};
 use hotclub_config::Compress;
 
+use crate::access::Gate;
 use crate::access_log::Entry;
 use crate::compress;
 use crate::handle::{self, Handled};
@@ -17,7 +18,7 @@ use crate::respond::Trouble;
 use crate::route::Route;
 use crate::secure;
 use crate::spool::BodyError;
-use crate::table::Found;
+use crate::table::{Found, Site};
 use crate::thread::Thread;
 
 /// The client left before its answer: NGINX's number for it, in the log only.
@@ -25,6 +26,9 @@ const CLIENT_LEFT: u16 = 499;
 
 /// Whoever sent the request, as far as it is still to be heard.
 pub(crate) trait Client {
+    /// The body may have so many bytes, and not as many as may be everywhere else.
+    fn limit(&mut self, bytes: u64);
+
     /// The whole body. `100 Continue` is sent only once it is known to be wanted and allowed.
     ///
     /// # Errors
@@ -74,37 +78,71 @@ impl Exchange<'_> {
         found: Option<Found<'_>>,
         client: &mut impl Client,
     ) -> Outcome {
-        let mut outcome = self.ask(found, client).await;
-        if let (Some(found), Outcome::Answer(handled, _)) = (found, &mut outcome) {
-            secure::mark(&found.site.https, self.request, &mut handled.response);
+        let (mut handled, whole) = match self.asked(found, client).await {
+            Outcome::Answer(handled, whole) => (handled, whole),
+            Outcome::Left => return Outcome::Left,
+        };
+        let Some(found) = found else {
+            return Outcome::Answer(handled, whole);
+        };
+        let response = &mut handled.response;
+        secure::mark(&found.site.https, self.request, response);
+        if let Some(dress) = &found.site.dress {
+            dress.fields(&mut response.fields);
         }
-        outcome
+        Outcome::Answer(self.compressed(found.site, handled).await, whole)
     }
 
-    async fn ask(&self, found: Option<Found<'_>>, client: &mut impl Client) -> Outcome {
-        let route = secure::find(self, found);
+    /// What an app or an upstream answered, compressed where the site has it so.
+    async fn compressed(&self, site: &Site, handled: Handled) -> Handled {
+        if site.compress == Compress::Off || !matches!(handled.response.body, Body::Flow(_)) {
+            return handled;
+        }
+        let encoders = &self.thread.encoders;
+        let response =
+            compress::apply(site.compress, encoders, self.request, handled.response).await;
+        Handled {
+            response,
+            ..handled
+        }
+    }
+
+    async fn asked(&self, found: Option<Found<'_>>, client: &mut impl Client) -> Outcome {
+        let mut route = secure::find(self, found);
+        let gate = found.and_then(|found| self.gate(&route, found));
+        let mut limit = self.thread.limits().body_bytes;
+        if let Some(gate) = gate {
+            match gate.admit(self.request).await {
+                Ok(permit) => {
+                    if let Some(bytes) = permit.max_body {
+                        limit = bytes;
+                        client.limit(bytes);
+                    }
+                }
+                Err(trouble) => route = Err(trouble),
+            }
+        }
+        let own = |trouble: &Trouble| Handled {
+            response: self.own_of(found, trouble),
+            times: trouble.times(),
+        };
         if let Ok(Route::Proxy(proxy)) = &route
             && !proxy.buffers_requests()
             && client.announced().is_some()
         {
-            return match self.pass_through(proxy, client).await {
-                Outcome::Answer(handled, whole) => {
-                    Outcome::Answer(self.compressed(found, handled).await, whole)
-                }
-                Outcome::Left => Outcome::Left,
-            };
+            return self.pass_through(found, proxy, (client, limit)).await;
         }
         let (body, whole) = match &route {
             Ok(Route::App(..) | Route::Proxy(_)) => match client.receive().await {
                 Ok(body) => (body, true),
                 Err(BodyError::Left) => return Outcome::Left,
-                Err(error) => return Outcome::Answer(self.own(&error.into()).into(), false),
+                Err(error) => return Outcome::Answer(own(&error.into()), false),
             },
             _ => (RequestBody::None, client.discard().await),
         };
         let route = match route {
             Ok(route) => route,
-            Err(trouble) => return Outcome::Answer(self.own(&trouble).into(), whole),
+            Err(trouble) => return Outcome::Answer(own(&trouble), whole),
         };
         let work = handle::handle(self.thread, self.request, self.ends, route, body);
         let handled = tokio::select! {
@@ -113,31 +151,37 @@ impl Exchange<'_> {
             () = client.left() => return Outcome::Left,
         };
         match handled {
-            Ok(handled) => Outcome::Answer(self.compressed(found, handled).await, whole),
-            Err(trouble) => Outcome::Answer(self.own(&trouble).into(), whole),
+            Ok(handled) => Outcome::Answer(handled, whole),
+            Err(trouble) => Outcome::Answer(own(&trouble), whole),
         }
     }
 
-    /// What an app or an upstream answered, compressed where the site has it so.
-    async fn compressed(&self, found: Option<Found<'_>>, handled: Handled) -> Handled {
-        let mode = found.map_or(Compress::Off, |found| found.site.compress);
-        if mode == Compress::Off || !matches!(handled.response.body, Body::Flow(_)) {
-            return handled;
-        }
-        let encoders = &self.thread.encoders;
-        let response = compress::apply(mode, encoders, self.request, handled.response).await;
-        Handled {
-            response,
-            ..handled
-        }
+    /// Who has to let the request in. Nobody has to where all that is answered is another host, and nobody
+    /// can where there is no site.
+    fn gate<'t>(
+        &self,
+        route: &Result<Route<'_, '_>, Trouble>,
+        found: Found<'t>,
+    ) -> Option<&'t Gate> {
+        let gate = found.site.gate.as_deref()?;
+        let is_open = matches!(
+            route,
+            Ok(Route::Challenge(_) | Route::Secure(_) | Route::Moved(_) | Route::Server)
+                | Err(Trouble::Trace | Trouble::Closed | Trouble::Misdirected)
+        );
+        (!is_open).then_some(gate)
     }
 
     /// Passes a body on as it arrives.
-    async fn pass_through(&self, proxy: &Proxy, client: &mut impl Client) -> Outcome {
-        let limit = self.thread.limits().body_bytes;
+    async fn pass_through(
+        &self,
+        found: Option<Found<'_>>,
+        proxy: &Proxy,
+        (client, limit): (&mut impl Client, u64),
+    ) -> Outcome {
         if matches!(client.announced(), Some(Some(length)) if length > limit) {
             let trouble = BodyError::TooLarge { limit }.into();
-            return Outcome::Answer(self.own(&trouble).into(), false);
+            return Outcome::Answer(self.own_of(found, &trouble).into(), false);
         }
         let mut asking = proxy::Asking {
             thread: self.thread,
@@ -150,8 +194,20 @@ impl Exchange<'_> {
         match outcome {
             Ok(handled) => Outcome::Answer(handled, whole),
             Err(ProxyError::Client(BodyError::Left)) => Outcome::Left,
-            Err(error) => Outcome::Answer(self.own(&error.into()).into(), whole),
+            Err(error) => Outcome::Answer(self.own_of(found, &error.into()).into(), whole),
         }
+    }
+
+    /// An answer of ours, on the site's own page if it has one.
+    fn own_of(&self, found: Option<Found<'_>>, trouble: &Trouble) -> Response {
+        let mut response = self.own(trouble);
+        if let Some(dress) = found.and_then(|found| found.site.dress.as_deref()) {
+            dress.page(
+                &mut response,
+                matches!(trouble, Trouble::Maintenance { .. }),
+            );
+        }
+        response
     }
 
     /// An answer of ours.
@@ -159,7 +215,7 @@ impl Exchange<'_> {
         let id = self.request.id.as_str();
         match trouble {
             // Under overload a line each would be part of the load.
-            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout) => {
+            Trouble::Call(CallError::QueueFull | CallError::QueueTimeout(_)) => {
                 if let Some(count) = self.thread.shared.turned_away.add() {
                     tracing::warn!(
                         id,
@@ -168,8 +224,8 @@ impl Exchange<'_> {
                     );
                 }
             }
-            // Said once, by whoever could not raise it.
-            Trouble::Closed => {}
+            // Said once, by whoever could not raise it; or done by somebody.
+            Trouble::Closed | Trouble::Maintenance { .. } | Trouble::AccessBusy => {}
             _ if trouble.status() >= 500 => {
                 tracing::error!(id, status = trouble.status(), "{trouble}");
             }
@@ -178,25 +234,34 @@ impl Exchange<'_> {
         trouble.response(&self.request.id)
     }
 
-    /// Writes the line of a request that was answered with `bytes` of body.
-    pub(crate) fn log(&self, site: &str, status: u16, bytes: u64, times: &Times) {
-        let Some(log) = &self.thread.log else {
+    /// Counts a request that was answered with `bytes` of body, and writes its line.
+    pub(crate) fn log(&self, found: Option<Found<'_>>, status: u16, bytes: u64, times: &Times) {
+        let site = found.map(|found| &**found.site);
+        let counts = site.and_then(Site::counts);
+        let counts = counts.unwrap_or(self.thread.shared.counts.siteless());
+        counts.add(self.thread.index, status, times);
+        let own = site.and_then(|site| site.log.as_ref());
+        if own.is_none() && self.thread.log.is_none() {
             return;
-        };
+        }
         let entry = Entry {
             request: self.request,
-            site,
+            site: site.map_or("", |site| &site.name),
             status,
             bytes,
             total: self.started.elapsed(),
             queued: times.queued,
             app: times.app,
         };
-        log.add(&entry, &self.thread.clock);
+        match (own, &self.thread.log) {
+            (Some(own), _) => self.thread.site_log(own).add(&entry, &self.thread.clock),
+            (None, Some(log)) => log.add(&entry, &self.thread.clock),
+            (None, None) => {}
+        }
     }
 
     /// Writes the line of a request whose client did not wait for the answer.
-    pub(crate) fn log_left(&self, site: &str) {
-        self.log(site, CLIENT_LEFT, 0, &Times::default());
+    pub(crate) fn log_left(&self, found: Option<Found<'_>>) {
+        self.log(found, CLIENT_LEFT, 0, &Times::default());
     }
 }

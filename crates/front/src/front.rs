@@ -13,8 +13,10 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::access_log::AccessLog;
 use crate::addresses::Addresses;
+use crate::counts::Registry;
 use crate::limits::Limits;
 use crate::listen::{Accepted, Address, Listener};
+use crate::observer::Observer;
 use crate::table::Table;
 use crate::tally::Tally;
 use crate::thread::{self, Command, Thread};
@@ -53,6 +55,7 @@ pub(crate) struct Shared {
     pub(crate) addresses: Addresses,
     /// Requests turned away because their queue was full, told once a second.
     pub(crate) turned_away: Tally,
+    pub(crate) counts: Registry,
     /// Connections of HTTP/2 whose clients kept us busy with nothing, told once a second.
     pub(crate) calmed: Tally,
     pub(crate) loads: Vec<Load>,
@@ -78,6 +81,10 @@ impl Load {
 }
 
 impl Shared {
+    pub(crate) fn commands(&self) -> &[mpsc::UnboundedSender<Command>] {
+        &self.commands
+    }
+
     pub(crate) fn connections(&self) -> usize {
         self.loads.iter().map(Load::count).sum()
     }
@@ -129,6 +136,7 @@ impl Front {
             addresses: Addresses::new(options.limits.connections_per_address),
             buffers: options.buffers,
             turned_away: Tally::default(),
+            counts: Registry::new(count),
             calmed: Tally::default(),
             loads: (0..count).map(|_| Load::default()).collect(),
             draining: AtomicBool::new(false),
@@ -196,6 +204,7 @@ impl Front {
 
     /// Lets requests that come from now on find other sites. Those under way keep what they have.
     pub fn swap(&self, table: Arc<Table>) {
+        table.count_in(&self.shared.counts);
         if table.proxies().next().is_some()
             && let Some(first) = self.shared.commands.first()
         {
@@ -234,10 +243,10 @@ impl Front {
         self.shared.connections()
     }
 
-    /// Connections that were closed at once because their address had too many, since the start.
+    /// A look from elsewhere.
     #[must_use]
-    pub fn refused_by_address(&self) -> u64 {
-        self.shared.addresses.refused()
+    pub fn observer(&self) -> Observer {
+        Observer::new(&self.shared)
     }
 
     /// Opens the access log's file anew, after it was moved away.

@@ -41,6 +41,11 @@ impl<T> HostMap<T> {
         names.insert(name.into(), value)
     }
 
+    /// The values of all names; one that has several comes as often.
+    pub fn values(&self) -> impl Iterator<Item = &T> {
+        self.exact.values().chain(self.wildcards.values())
+    }
+
     /// The value of a host without its port, in any case; IPv6 addresses in brackets, in any spelling.
     #[must_use]
     pub fn get(&self, host: &[u8]) -> Option<&T> {

@@ -4,12 +4,15 @@
 //! `route` → `handle` (files or app) → `respond` (our own answers) → `h1` or `h2` (write) →
 //! `access_log`.
 
+mod access;
 mod access_log;
 mod addresses;
 mod answer;
 mod clock;
 mod compress;
 mod conn;
+mod counts;
+mod dress;
 mod environ;
 mod exchange;
 mod extent;
@@ -29,6 +32,7 @@ mod listen;
 pub mod message;
 mod mount;
 mod named_file;
+mod observer;
 mod own_file;
 mod path;
 mod policy;
@@ -39,6 +43,7 @@ mod request;
 mod request_id;
 mod respond;
 mod route;
+pub mod scrape;
 mod secure;
 mod socket;
 mod spool;
@@ -50,14 +55,18 @@ mod thread;
 mod tls;
 mod trust;
 
-pub use access_log::{AccessLog, Format, Sink};
+pub use access::{Gate, GateFault, password_hash};
+pub use access_log::{AccessLog, Format, Rotation, Sink};
 pub use compress::Coded;
+pub use counts::{BOUNDS, Distribution, SiteTotals};
+pub use dress::Dress;
 pub use flow::Flow;
 pub use front::{Front, Options};
 pub use hosts::HostMap;
 pub use limits::Limits;
 pub use listen::{Address, Listener};
 pub use mount::Mount;
+pub use observer::{Connections, Observer};
 pub use proxy::{Proxy, Tunnel, UpstreamBody};
 pub use redirect::Redirect;
 pub use secure::Https;

@@ -1,7 +1,7 @@
 //! The answers the front gives by itself. The only place that knows which fault is which status.
 
 use bytes::Bytes;
-use hotclub_app::{CallError, SpoolError};
+use hotclub_app::{CallError, SpoolError, Times};
 use rustix::io::Errno;
 
 use crate::answer::AnswerError;
@@ -35,6 +35,17 @@ pub(crate) enum Trouble {
     Misdirected,
     #[error("the site is not up at the moment")]
     Closed,
+    #[error("the site is being worked on")]
+    Maintenance { seconds: u64 },
+    #[error("this is not for your address")]
+    Forbidden,
+    /// The realm.
+    #[error("this asks for a name and a password")]
+    Unauthorized(String),
+    #[error("too many requests came from your address")]
+    TooOften { seconds: u64 },
+    #[error("too many passwords are being checked")]
+    AccessBusy,
     #[error("nothing is at this address")]
     NotFound,
     #[error("TRACE is not served here")]
@@ -67,7 +78,18 @@ impl Trouble {
             Self::NamedFile(NamedFileError::Missing { .. }) => 404,
             Self::Proxy(error) => proxy_status(error),
             Self::Environ => 400,
-            Self::Descriptor(_) | Self::Closed => 503,
+            Self::Unauthorized(_) => 401,
+            Self::Forbidden => 403,
+            Self::TooOften { .. } => 429,
+            Self::Descriptor(_) | Self::Closed | Self::Maintenance { .. } | Self::AccessBusy => 503,
+        }
+    }
+
+    /// Where the time of the request went.
+    pub(crate) fn times(&self) -> Times {
+        match self {
+            Self::Call(error) => error.times(),
+            _ => Times::default(),
         }
     }
 
@@ -76,9 +98,18 @@ impl Trouble {
         let status = self.status();
         let told = self.told();
         let mut response = page(status, &told, id);
-        match status {
-            503 => response.fields.push(b"Retry-After", RETRY_AFTER),
-            405 => response.fields.push(b"Allow", METHODS),
+        let fields = &mut response.fields;
+        match (self, status) {
+            (Self::Maintenance { seconds } | Self::TooOften { seconds }, _) => {
+                fields.push(b"Retry-After", seconds.to_string().as_bytes());
+            }
+            // RFC 7617, 2.1: names and passwords are UTF-8.
+            (Self::Unauthorized(realm), _) => fields.push(
+                b"WWW-Authenticate",
+                format!("Basic realm=\"{realm}\", charset=\"UTF-8\"").as_bytes(),
+            ),
+            (_, 503) => fields.push(b"Retry-After", RETRY_AFTER),
+            (_, 405) => fields.push(b"Allow", METHODS),
             _ => {}
         }
         response
@@ -152,8 +183,8 @@ fn proxy_status(error: &ProxyError) -> u16 {
 
 fn call_status(error: CallError) -> u16 {
     match error {
-        CallError::QueueFull | CallError::QueueTimeout | CallError::Closed => 503,
-        CallError::Deadline => 504,
+        CallError::QueueFull | CallError::QueueTimeout(_) | CallError::Closed => 503,
+        CallError::Deadline(_) => 504,
         CallError::WorkerDied | CallError::NeverStarted => 502,
         CallError::TooLarge => 431,
         CallError::Io(_) => 500,

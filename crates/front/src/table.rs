@@ -4,11 +4,15 @@ use std::collections::HashMap;
 use std::net::IpAddr;
 use std::os::unix::ffi::OsStrExt as _;
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use hotclub_app::Lane;
 use hotclub_config::Compress;
 
+use crate::access::Gate;
+use crate::access_log::AccessLog;
+use crate::counts::{Registry, SiteCounts};
+use crate::dress::Dress;
 use crate::files::FileMount;
 use crate::hosts::HostMap;
 use crate::mount::Mount;
@@ -55,7 +59,13 @@ pub struct Site {
     redirects: HashMap<Box<[u8]>, Redirect>,
     pub(crate) https: Https,
     pub app: Option<AppRoute>,
+    /// Those that this site has in every table, by its name; set before the table is shown to a request.
+    counts: OnceLock<Arc<SiteCounts>>,
     pub(crate) compress: Compress,
+    /// Takes the lines of this site's requests, in the place of the front's.
+    pub(crate) log: Option<AccessLog>,
+    pub(crate) gate: Option<Box<Gate>>,
+    pub(crate) dress: Option<Box<Dress>>,
     /// It is there, but nothing of it can be shown now.
     pub(crate) is_closed: bool,
 }
@@ -109,6 +119,14 @@ impl Table {
         self.proxies.extend(site.proxies());
         self.own = Some(site);
         self
+    }
+
+    /// From here on the sites' requests are counted.
+    pub(crate) fn count_in(&self, registry: &Registry) {
+        let named = self.by_host.values().map(|door| &door.site);
+        for site in named.chain(&self.fallback).chain(&self.own) {
+            site.counts.get_or_init(|| registry.of(&site.name));
+        }
     }
 
     /// Every proxy of every site; one may come several times.
@@ -165,9 +183,18 @@ impl Site {
             redirects: HashMap::new(),
             https: Https::default(),
             app,
+            counts: OnceLock::new(),
             compress: Compress::Off,
+            log: None,
+            gate: None,
+            dress: None,
             is_closed: false,
         }
+    }
+
+    /// Where its requests are counted.
+    pub(crate) fn counts(&self) -> Option<&SiteCounts> {
+        self.counts.get().map(Arc::as_ref)
     }
 
     /// Compresses what the app and other servers answer.
@@ -198,6 +225,22 @@ impl Site {
     pub fn moving(mut self, hosts: impl IntoIterator<Item = (String, String)>) -> Self {
         let hosts = hosts.into_iter();
         self.moved = hosts.map(|(host, to)| (host, to.into())).collect();
+        self
+    }
+
+    /// The site's requests are written there and not in the front's log. Whoever opened it finishes it, when the
+    /// front is gone or shows the site no longer.
+    #[must_use]
+    pub fn logged(mut self, log: Option<AccessLog>) -> Self {
+        self.log = log;
+        self
+    }
+
+    /// Asks each request's way in of `gate`, and gives each answer what `dress` says.
+    #[must_use]
+    pub fn guarded(mut self, gate: Option<Gate>, dress: Option<Dress>) -> Self {
+        self.gate = gate.map(Box::new);
+        self.dress = dress.map(Box::new);
         self
     }
 

@@ -12,7 +12,7 @@ use hotclub_app::Buffers;
 use slab::Slab;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::access_log::LogBuffer;
+use crate::access_log::{AccessLog, LogBuffer};
 use crate::addresses::Guest;
 use crate::clock::Clock;
 use crate::compress::Encoders;
@@ -20,6 +20,7 @@ use crate::conn;
 use crate::front::Shared;
 use crate::limits::Limits;
 use crate::listen::{self, Accepted, Listener};
+use crate::observer::Connections;
 use crate::proxy::{self, Pools};
 use crate::request::{Request, Scheme};
 use crate::request_id::IdSource;
@@ -51,6 +52,8 @@ pub(crate) enum Command {
         deadline: Instant,
         done: oneshot::Sender<()>,
     },
+    /// How many connections there are, by what they are doing.
+    Count(oneshot::Sender<Connections>),
     Kill,
 }
 
@@ -62,6 +65,8 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
     pub(crate) ids: IdSource,
     pub(crate) log: Option<LogBuffer>,
+    /// Of sites that have a log of their own.
+    site_logs: RefCell<Vec<Rc<LogBuffer>>>,
     pub(crate) pools: Rc<Pools>,
     pub(crate) encoders: Encoders,
     sockets: RefCell<Slab<Rc<Socket>>>,
@@ -81,6 +86,7 @@ impl Thread {
             pools: Rc::default(),
             encoders: Encoders::default(),
             log: shared.log.as_ref().map(LogBuffer::new),
+            site_logs: RefCell::default(),
             shared,
             sockets: RefCell::default(),
             came: Notify::new(),
@@ -111,6 +117,21 @@ impl Thread {
         } else {
             self.limits().head_time
         }
+    }
+
+    /// This thread's part of a site's own log.
+    pub(crate) fn site_log(&self, log: &AccessLog) -> Rc<LogBuffer> {
+        let mut logs = self.site_logs.borrow_mut();
+        if let Some(known) = logs.iter().find(|known| known.is_of(log)) {
+            return Rc::clone(known);
+        }
+        // Those of sites that are gone.
+        logs.retain(|known| !known.is_over());
+        let new = Rc::new(LogBuffer::new(log));
+        logs.push(Rc::clone(&new));
+        let flushed = Rc::clone(&new);
+        tokio::task::spawn_local(async move { flushed.flush_when_due().await });
+        new
     }
 
     pub(crate) fn take_buffer(&self) -> Vec<u8> {
@@ -191,6 +212,19 @@ impl Thread {
                 sys::give_back_memory();
             }
         }
+    }
+
+    fn connections(&self) -> Connections {
+        let mut connections = Connections::default();
+        for (_, socket) in self.sockets.borrow().iter() {
+            match socket.phase() {
+                Phase::Fresh => connections.fresh += 1,
+                Phase::Idle => connections.idle += 1,
+                Phase::Busy => connections.busy += 1,
+                Phase::Shared => connections.http2 += 1,
+            }
+        }
+        connections
     }
 
     async fn drain(self: Rc<Self>, deadline: Instant, done: oneshot::Sender<()>) {
@@ -275,10 +309,15 @@ pub(crate) async fn run(thread: Rc<Thread>, mut commands: mpsc::UnboundedReceive
             Command::Drain { deadline, done } => {
                 tokio::task::spawn_local(Rc::clone(&thread).drain(deadline, done));
             }
+            // Whoever asked may have lost patience.
+            Command::Count(tell) => drop(tell.send(thread.connections())),
             Command::Kill => break,
         }
     }
     if let Some(log) = &thread.log {
+        log.flush();
+    }
+    for log in &*thread.site_logs.borrow() {
         log.flush();
     }
 }

@@ -10,7 +10,8 @@ use hotclub_django::inspect::inspect;
 use crate::cli::CheckArgs;
 use crate::console::{Console, Failure};
 use crate::face::{self, Face};
-use crate::{host, inspect as asking, site_file};
+use crate::project::Project;
+use crate::{host, inspect as asking, measure, site_file, tuning};
 
 pub(crate) async fn run(args: &CheckArgs, console: &Console) -> Result<(), Failure> {
     match &args.config {
@@ -52,7 +53,7 @@ async fn one(site: Site, console: &Console) -> Result<String, Failure> {
         Face::new(site.into(), Vec::new(), &[])?.open(None)?;
         return Ok("no faults".to_owned());
     }
-    let (project, _) = asking::asked(site, console).await?;
+    let (mut project, _) = asking::asked(site, console).await?;
     let app = project.app()?;
     let inspection = inspect(app, false)
         .await
@@ -63,7 +64,28 @@ async fn one(site: Site, console: &Console) -> Result<String, Failure> {
         .then_some("DEBUG is on: turn it off where visitors come");
     let mut lines: Vec<&str> = said.lines().collect();
     lines.extend(debug);
-    Ok(lines.join("\n"))
+    let mut said = lines.join("\n");
+    project.inspection = inspection;
+    for line in tuned(&project).await {
+        said.push('\n');
+        said.push_str(&line);
+    }
+    Ok(said)
+}
+
+/// What a start would tune, and what the settings would have to say instead. An app that cannot be loaded has
+/// nothing to tune, and Django's own check has said why.
+async fn tuned(project: &Project) -> Vec<String> {
+    let allowed = measure::allowed(project.site.app.tune);
+    let Ok(answer) = measure::measure(project, allowed, None).await else {
+        return Vec::new();
+    };
+    let doubts = answer.warnings.iter();
+    let mut lines: Vec<String> = doubts
+        .map(|doubt| format!("{} (hint: {})", doubt.message, doubt.hint))
+        .collect();
+    lines.extend(answer.tuned.iter().map(tuning::explained));
+    lines
 }
 
 /// `manage.py check --deploy`; its errors are ours.

@@ -4,8 +4,11 @@ mod check;
 mod db;
 mod host;
 mod inspect;
+mod maintenance;
 mod manage;
+mod passwd;
 mod serve;
+mod tune;
 mod up;
 mod upgrade;
 
@@ -13,8 +16,11 @@ pub(crate) use check::CheckArgs;
 pub(crate) use db::{BackupsArgs, DbArgs, DbCommand, OldArgs, RestoreArgs};
 pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use maintenance::{MaintenanceArgs, Wanted as MaintenanceWanted};
 pub(crate) use manage::ManageArgs;
+pub(crate) use passwd::PasswdArgs;
 pub(crate) use serve::ServeArgs;
+pub(crate) use tune::TuneArgs;
 pub(crate) use up::UpArgs;
 pub(crate) use upgrade::UpgradeArgs;
 
@@ -43,8 +49,14 @@ pub(crate) enum Command {
     Inspect(InspectArgs),
     /// Check a site's or a server's configuration and settings, with hints
     Check(CheckArgs),
+    /// Measure a project's pages with each tuning off and on, and name what costs most
+    Tune(TuneArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
+    /// Close a site for a while, and open it again
+    Maintenance(MaintenanceArgs),
+    /// Print a line for the file that `users` of [[access]] names
+    Passwd(PasswdArgs),
     /// Back up a site's database and media, prove it, and go back
     Db(DbArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
@@ -60,8 +72,13 @@ impl Cli {
             Command::Db(_) => false,
             Command::Host(args) => args.json,
             Command::Inspect(args) => args.json,
+            Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
-            Command::Check(_) | Command::Serve(_) | Command::Manage(_) => false,
+            Command::Check(_)
+            | Command::Maintenance(_)
+            | Command::Passwd(_)
+            | Command::Serve(_)
+            | Command::Manage(_) => false,
         }
     }
 }

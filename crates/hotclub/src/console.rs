@@ -9,6 +9,7 @@ use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
 use anstyle::{AnsiColor, Style};
+use hotclub_app::Finding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
 
@@ -44,6 +45,11 @@ pub(crate) enum Event<'a> {
         detail: Option<&'a str>,
         hint: Option<&'a str>,
         log: Option<&'a PathBuf>,
+    },
+    /// What Django was told where its settings say nothing, and what was left alone.
+    Tuned {
+        done: &'a [&'a Finding],
+        left: &'a [&'a Finding],
     },
     Serving(&'a Serving),
     /// Several sites, or one without an app.
@@ -92,6 +98,8 @@ pub(crate) struct Serving {
     pub(crate) static_files: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) media: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) metrics: Option<String>,
     pub(crate) seconds: f64,
     pub(crate) pid: u32,
 }
@@ -239,6 +247,18 @@ impl Console {
         self.say(&event, || failure.rendered());
     }
 
+    /// What a start's tuning came to, in the shape of a step.
+    pub(crate) fn tuned(&self, done: &[&Finding], left: &[&Finding], detail: &str) {
+        let (mark, style) = if done.is_empty() {
+            ("·", QUIET)
+        } else {
+            ("✓", GOOD)
+        };
+        self.say(&Event::Tuned { done, left }, || {
+            format!("{style}{mark}{style:#} {:<12} {detail}", "tuning")
+        });
+    }
+
     pub(crate) fn serving(&self, serving: &Serving) {
         self.say(&Event::Serving(serving), || serving.rendered());
     }
@@ -365,6 +385,7 @@ impl Serving {
                 .map(|files| format!("static {files}")),
         );
         parts.extend(self.media.as_ref().map(|files| format!("media {files}")));
+        parts.extend(self.metrics.as_ref().map(|url| format!("metrics {url}")));
         let urls = self.urls.join(" ");
         let on = parts.join(" · ");
         format!("{GOOD}serving{GOOD:#} {urls}  {QUIET}{on}{QUIET:#}")

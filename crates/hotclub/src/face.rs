@@ -1,13 +1,16 @@
 //! What visitors see of a site beside its app: hosts, folders, pages, proxies, redirects. From the configuration to
 //! what the front is given.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotclub_app::Lane;
 use hotclub_config::{RedirectFrom, Site, Static};
 use hotclub_django::find::{self, FindError};
 use hotclub_front::files::{FileMount, MountKind, MountOptions, PageRules, Pages};
-use hotclub_front::{AppRoute, Mount, NamedFiles, Proxy, Redirect, Site as FrontSite, Table};
+use hotclub_front::{
+    AppRoute, Dress, Gate, GateFault, Mount, NamedFiles, Proxy, Redirect, Site as FrontSite, Table,
+};
 
 use crate::console::Failure;
 use crate::https;
@@ -19,6 +22,8 @@ pub(crate) struct Face {
     site: Arc<Site>,
     folders: Vec<Folder>,
     proxies: Vec<Arc<Proxy>>,
+    /// Where a file called `maintenance` closes the site.
+    state: Option<PathBuf>,
 }
 
 impl Face {
@@ -40,7 +45,14 @@ impl Face {
             site,
             folders,
             proxies,
+            state: None,
         })
+    }
+
+    /// What lies in this folder can close the site.
+    pub(crate) fn kept_in(mut self, state: &Path) -> Self {
+        self.state = Some(state.to_owned());
+        self
     }
 
     /// What other servers answer.
@@ -76,9 +88,37 @@ impl Face {
             .iter()
             .map(|(from, to)| (from.clone(), to.clone()));
         let made = FrontSite::new(&*site.name, site.hosts.clone(), mounts, app);
-        let made = made.moving(moved).redirecting(exact);
+        let (gate, dress) = self.guards()?;
+        let made = made.moving(moved).redirecting(exact).guarded(gate, dress);
         let made = made.over_https(https::rules(&site.https));
         Ok(made.compressing(site.compress))
+    }
+
+    fn guards(&self) -> Result<(Option<Gate>, Option<Dress>), Failure> {
+        let site = &self.site;
+        let own_limit = site.sets("limits.max_body").then_some(site.limits.max_body);
+        let opened = guards(&site.gate, self.state.as_deref(), own_limit);
+        let (gate, dress) = opened.map_err(|faults| {
+            let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
+            Failure::new(texts.join("\n"))
+        })?;
+        let gate = Some(gate).filter(|gate| !gate.is_open());
+        Ok((gate, Some(dress).filter(|dress| !dress.is_plain())))
+    }
+}
+
+/// Reads all files that access rules and error pages name; says all that cannot be.
+pub(crate) fn guards(
+    wanted: &hotclub_config::Gate,
+    state: Option<&Path>,
+    max_body: Option<u64>,
+) -> Result<(Gate, Dress), Vec<GateFault>> {
+    match (Gate::open(wanted, state, max_body), Dress::open(wanted)) {
+        (Ok(gate), Ok(dress)) => Ok((gate, dress)),
+        (gate, dress) => {
+            let faults = gate.err().into_iter().chain(dress.err());
+            Err(faults.flatten().collect())
+        }
     }
 }
 

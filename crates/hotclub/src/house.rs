@@ -5,7 +5,7 @@
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hotclub_app::{AppFailure, Generation, Lane, Spec, StartError, View};
 use hotclub_front::{Front, Table};
@@ -14,9 +14,11 @@ use tokio::sync::watch;
 
 use crate::console::{Console, Event, Failure};
 use crate::listeners::Listeners;
+use crate::metrics::{self, Exposed, Reloads};
 use crate::probe::Probe;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
+use crate::tuning;
 use crate::upgrade::{Asker, Upgrade};
 use crate::watch::Watch;
 use crate::watchdog;
@@ -27,6 +29,8 @@ const FAREWELL: Duration = Duration::from_secs(2);
 
 /// How a generation is made and what the front shows of it.
 pub(crate) struct Plan {
+    /// The site's name.
+    pub(crate) site: String,
     pub(crate) spec: Spec,
     /// Asked before a generation serves; `serve` asks nothing, as Gunicorn does not.
     pub(crate) probe: Option<Probe>,
@@ -39,9 +43,14 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    async fn start(&self, front: &Front) -> Result<Generation, Failure> {
-        let traceback = self.traceback.as_deref();
-        start_generation(&self.spec, self.probe.as_ref(), traceback, front.runtimes()).await
+    async fn start(&self, front: &Front, console: &Console) -> Result<Generation, Failure> {
+        let beginning = Beginning {
+            spec: &self.spec,
+            probe: self.probe.as_ref(),
+            traceback: self.traceback.as_deref(),
+            runtimes: front.runtimes(),
+        };
+        tuning::start(beginning, console).await
     }
 }
 
@@ -61,6 +70,8 @@ pub(crate) struct House {
     status: String,
     /// The generation that serves, for those who look at it.
     view: watch::Sender<View>,
+    reloads: Arc<Reloads>,
+    metrics: Exposed,
 }
 
 impl House {
@@ -69,8 +80,9 @@ impl House {
         plan: Plan,
         front: Front,
         systemd: &Systemd,
+        console: &Console,
     ) -> Result<Self, Failure> {
-        let generation = plan.start(&front).await?;
+        let generation = plan.start(&front, console).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
         let leaving = tokio::task::JoinSet::new();
@@ -86,6 +98,8 @@ impl House {
             systemd: systemd.clone(),
             status: String::new(),
             view,
+            reloads: Arc::default(),
+            metrics: Exposed::default(),
         })
     }
 
@@ -100,6 +114,24 @@ impl House {
             .for_each(|listener| self.front.accept(listener));
         self.status = format!("serving {}", listeners.urls().join(" "));
         self.listeners = listeners;
+    }
+
+    /// From here on whoever may reach this socket is told what happens here.
+    pub(crate) fn expose(&mut self, listeners: Listeners) {
+        let spec = &self.plan.spec;
+        let app = metrics::App {
+            site: self.plan.site.clone(),
+            counts: Arc::clone(&spec.counts),
+            reloads: Arc::clone(&self.reloads),
+            view: self.view.subscribe(),
+        };
+        let sources = metrics::Sources {
+            front: self.front.observer(),
+            buffers: Arc::clone(&spec.buffers),
+            apps: vec![app],
+            started: SystemTime::now(),
+        };
+        self.metrics = Exposed::start(listeners, &sources);
     }
 
     fn close(&mut self) {
@@ -169,7 +201,7 @@ impl House {
     async fn reload(&mut self, console: &Console) {
         let began = Instant::now();
         self.systemd.reloading();
-        let started = self.plan.start(&self.front).await;
+        let started = self.plan.start(&self.front, console).await;
         let made = match started {
             Ok(generation) => {
                 (self.plan.table)(generation.lanes()).map(|table| (generation, table))
@@ -183,11 +215,15 @@ impl House {
                     format!("not reloaded, the old code goes on: {}", failure.message);
                 self.systemd
                     .ready(&format!("{}, {}", self.status, failure.message));
+                self.reloads.add(false);
                 return console.failure(&failure);
             }
         };
         self.front.swap(Arc::new(table));
         let old = std::mem::replace(&mut self.generation, generation);
+        if old.loaded().tuned != self.generation.loaded().tuned {
+            tuning::report(self.generation.loaded(), console);
+        }
         self.view.send_replace(self.generation.view());
         self.systemd.ready(&self.status);
         let grace = self.plan.graceful_timeout;
@@ -196,6 +232,7 @@ impl House {
                 tracing::warn!(?grace, "workers of the old generation had to be killed");
             }
         });
+        self.reloads.add(true);
         self.number += 1;
         let seconds = began.elapsed().as_secs_f64();
         let event = Event::Reloaded {
@@ -224,7 +261,7 @@ impl House {
 
     fn upgrade(&self, console: &Console, upgrade: &mut Option<Upgrade>) {
         let begun = match upgrade {
-            Some(upgrade) => upgrade.begin(&self.listeners, self.workers),
+            Some(upgrade) => upgrade.begin(&self.listeners, self.metrics.listeners(), self.workers),
             None => Err(Failure::new("`hotclub up` is not replaced while it runs")
                 .hint("stop it and start it again; its database goes with it")),
         };
@@ -248,6 +285,7 @@ impl House {
     ) -> Result<(), Failure> {
         let human = format!("process {pid} serves from here on: finishing requests");
         console.event(&Event::HandedOver { pid }, &human);
+        self.metrics.hand_over();
         self.listeners.keep_paths();
         self.close();
         self.front.dismiss();
@@ -323,16 +361,36 @@ async fn changed(watch: &mut Option<Watch>) {
     }
 }
 
+/// What a generation is started with.
+#[derive(Clone, Copy)]
+pub(crate) struct Beginning<'a> {
+    pub(crate) spec: &'a Spec,
+    pub(crate) probe: Option<&'a Probe>,
+    pub(crate) traceback: Option<&'a Path>,
+    pub(crate) runtimes: &'a [Handle],
+}
+
+/// Why a generation did not come to serve.
+pub(crate) struct NotStarted {
+    pub(crate) failure: Failure,
+    /// Whether settings had been tuned, which may be why.
+    pub(crate) tuned: bool,
+}
+
 /// Starts a generation and asks it one request.
-pub(crate) async fn start_generation(
-    spec: &Spec,
-    probe: Option<&Probe>,
-    traceback: Option<&Path>,
-    runtimes: &[Handle],
-) -> Result<Generation, Failure> {
+pub(crate) async fn start_generation(beginning: Beginning<'_>) -> Result<Generation, NotStarted> {
+    let Beginning {
+        spec,
+        probe,
+        traceback,
+        runtimes,
+    } = beginning;
     let generation = Generation::start(spec.clone(), runtimes)
         .await
-        .map_err(|error| start_failure(&error, spec, traceback))?;
+        .map_err(|error| NotStarted {
+            tuned: tuning::may_have_failed(&error, spec),
+            failure: start_failure(&error, spec, traceback),
+        })?;
     let threads = &generation.loaded().threads;
     if !threads.is_empty() {
         tracing::warn!(
@@ -345,9 +403,11 @@ pub(crate) async fn start_generation(
     if let (Some(probe), Some(lane)) = (probe, lanes.first())
         && let Err(error) = probe.ask(lane).await
     {
+        let tuned = tuning::is_tuned(&generation.loaded().tuned, spec);
         generation.drain(Duration::from_secs(1)).await;
-        return Err(Failure::from(error)
-            .hint("the app's own traceback is above, if it raised; else see what it printed"));
+        let failure = Failure::from(error)
+            .hint("the app's own traceback is above, if it raised; else see what it printed");
+        return Err(NotStarted { failure, tuned });
     }
     Ok(generation)
 }

@@ -13,8 +13,12 @@ mod inspect;
 mod interpreter;
 mod limits;
 mod listeners;
+mod maintenance;
 mod manage;
+mod measure;
+mod metrics;
 mod namespace;
+mod passwd;
 mod pid_file;
 mod probe;
 mod project;
@@ -24,6 +28,8 @@ mod site_file;
 mod sys;
 mod system_packages;
 mod systemd;
+mod tune;
+mod tuning;
 mod up;
 mod upgrade;
 mod users;
@@ -93,6 +99,9 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         Command::Host(args) => host::run(&args, console, &origin.systemd).await,
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => check::run(&args, console).await,
+        Command::Maintenance(args) => maintenance::run(&args, console),
+        Command::Passwd(args) => passwd::run(&args),
+        Command::Tune(args) => tune::run(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,
         Command::Db(args) => db::run(&args.command, console).await,
         Command::Upgrade(args) => upgrade::ask(&args, console).await,

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotclub_app::{Buffers, Lane, Launch, Policy, Spec};
+use hotclub_app::{Buffers, Lane, Launch, Policy, Spec, Tune};
 use hotclub_config::{Listen, defaults};
 use hotclub_front::{
     AccessLog, AppRoute, Format, Front, Limits, NamedFiles, Options, Sink, Site, Table,
@@ -24,10 +24,12 @@ use crate::signals::Signals;
 use crate::systemd::Systemd;
 use crate::upgrade::{Predecessor, Upgrade};
 use crate::watch::Watch;
-use crate::{Origin, descriptors, interpreter, limits, upgrade, users};
+use crate::{Origin, descriptors, interpreter, limits, metrics, upgrade, users};
 
 /// Long enough for the largest apps on the slowest disks.
 const IMPORT_TIMEOUT: Duration = Duration::from_secs(120);
+/// What logs and metrics call the one site.
+const SITE: &str = "app";
 
 pub(crate) async fn run(
     args: &ServeArgs,
@@ -98,6 +100,7 @@ async fn open(
     let front = Front::start(front_options(args, &limits, buffers)?)?;
     let certifier = certifier(args, &front)?;
     let plan = Plan {
+        site: SITE.to_owned(),
         graceful_timeout: Duration::from_secs(args.graceful_timeout),
         traceback: None,
         probe: None,
@@ -114,11 +117,13 @@ async fn open(
         workers: sockets.workers,
         threads: args.threads as usize,
         pid: std::process::id(),
+        metrics: metrics::url(&sockets.metrics),
         ..Serving::default()
     };
-    let mut house = House::start(plan, front, systemd).await?;
+    let mut house = House::start(plan, front, systemd, console).await?;
     let _pid_file = args.pid.as_deref().map(PidFile::write).transpose()?;
     house.open(sockets.listeners);
+    house.expose(sockets.metrics);
     console.serving(&Serving {
         django: house.generation().loaded().django.clone(),
         python: house.generation().python().to_owned(),
@@ -137,6 +142,8 @@ async fn open(
 /// Where visitors come in, and how many workers wait for them.
 struct Sockets {
     listeners: Listeners,
+    /// None, if nobody wants metrics.
+    metrics: Listeners,
     workers: usize,
 }
 
@@ -149,17 +156,23 @@ impl Sockets {
     ) -> Result<Self, Failure> {
         if let Some(predecessor) = predecessor {
             let heirloom = predecessor.heirloom()?;
+            let metrics = match heirloom.metrics {
+                Some(socket) => Listeners::adopt(vec![socket], false, &[])?,
+                None => metrics::open(args.metrics.as_ref())?,
+            };
             return Ok(Self {
                 listeners: Listeners::adopt(
                     heirloom.listeners,
                     heirloom.keep_paths,
                     &addresses(args)?,
                 )?,
+                metrics,
                 workers: heirloom.workers,
             });
         }
         Ok(Self {
             listeners: Listeners::activated_or_open(systemd, &addresses(args)?, "--bind")?,
+            metrics: metrics::open(args.metrics.as_ref())?,
             workers: args.workers as usize,
         })
     }
@@ -265,18 +278,23 @@ fn spec(args: &ServeArgs, worker: PathBuf, buffers: &Arc<Buffers>) -> Result<Spe
         chdir,
         preload: !args.no_preload || args.preload,
         settings: BTreeMap::new(),
+        // As Gunicorn: whoever starts the app server alone has settings of his own.
+        tune: Tune::OFF,
         import_timeout: IMPORT_TIMEOUT,
         queue_timeout: defaults::QUEUE_TIMEOUT,
         max_waiting: args.backlog as usize,
         timeout,
         buffers: Arc::clone(buffers),
+        counts: Arc::default(),
         policy: Policy {
             workers: args.workers as usize,
             threads,
             lanes: 1,
             max_requests: args.max_requests,
             max_requests_jitter: args.max_requests_jitter,
-            max_memory: None,
+            max_memory: args.max_worker_memory,
+            max_lifetime: (args.max_worker_lifetime > 0)
+                .then(|| Duration::from_secs(args.max_worker_lifetime)),
             graceful_timeout,
             second_deadline: timeout.unwrap_or(graceful_timeout),
         },
@@ -343,6 +361,6 @@ fn table(lanes: Vec<Lane>) -> Table {
         // Gunicorn's place: the files are the business of the proxy before us.
         named_files: NamedFiles::PassOn,
     };
-    let site = Site::new("app", Vec::new(), Vec::new(), Some(app));
+    let site = Site::new(SITE, Vec::new(), Vec::new(), Some(app));
     Table::new([], Some(site.into()))
 }

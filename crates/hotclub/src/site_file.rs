@@ -3,9 +3,10 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use hotclub_config::{Faults, Site, unsupported};
+use hotclub_config::{Fault, Faults, Site, unsupported};
 
 use crate::console::{Console, Failure};
+use crate::face;
 
 /// The site of a folder, with its doubts said.
 pub(crate) fn load(dir: &Path, console: &Console) -> Result<Site, Failure> {
@@ -48,6 +49,13 @@ pub(crate) fn faults(site: &Site) -> Faults {
             let fault = site.fault_at(&format!("files.{at}.path"), message);
             found.push(fault.hint("name the folder that holds the files"));
         }
+    }
+    for fault in face::guards(&site.gate, None, None)
+        .err()
+        .unwrap_or_default()
+    {
+        let found_at = site.fault_at(&fault.key, fault.message);
+        found.push(fault.hint.into_iter().fold(found_at, Fault::hint));
     }
     found
 }

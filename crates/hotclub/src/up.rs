@@ -18,9 +18,11 @@ use crate::host;
 use crate::house::House;
 use crate::https::Certifier;
 use crate::listeners::Listeners;
+use crate::metrics;
 use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::systemd::Systemd;
+use crate::tuning;
 use crate::watch::Watch;
 use database::Database;
 
@@ -73,12 +75,14 @@ async fn serve(
     let Prepared {
         mut house,
         listeners,
+        metrics,
         mut serving,
         watch,
         _certifier,
         _state,
     } = prepared;
     house.open(listeners);
+    house.expose(metrics);
     serving.seconds = began.elapsed().as_secs_f64();
     console.serving(&serving);
     tokio::select! {
@@ -91,6 +95,7 @@ async fn serve(
 struct Prepared {
     house: House,
     listeners: Listeners,
+    metrics: Listeners,
     serving: Serving,
     watch: Option<Watch>,
     _certifier: Certifier,
@@ -112,6 +117,8 @@ async fn prepare(
         &args.listen
     };
     let listeners = Listeners::activated_or_open(systemd, addresses, "--listen")?;
+    let wanted = args.metrics.as_ref().or(site.server.metrics.as_ref());
+    let metrics = metrics::open(wanted)?;
 
     let mut project = Project::find(site, args.workers)?;
     let state = State::open(&project)?;
@@ -127,8 +134,9 @@ async fn prepare(
     let log = access_log(&project.site.log, args.json)?;
     let front = Front::start(site::front_options(&project.site, log, buffers)?)?;
     let certifier = Certifier::start([&project.site], (&front, &listeners), &state.dir)?;
-    let house = House::start(plan, front, systemd).await?;
+    let house = House::start(plan, front, systemd, console).await?;
     console.done(&app::summary(&project, house.generation()));
+    tuning::report(house.generation().loaded(), console);
 
     let watch = (args.reload || project.site.app.reload)
         .then(|| Watch::start(&project.found.root))
@@ -142,6 +150,7 @@ async fn prepare(
         threads: project.site.app.threads as usize,
         database: Some(database.described(&project)),
         static_files: statics.described(),
+        metrics: metrics::url(&metrics),
         media: site::media(&project).map(|(url, folder)| site::described(&url, &folder, &project)),
         seconds: 0.0,
         pid: std::process::id(),
@@ -149,6 +158,7 @@ async fn prepare(
     Ok(Prepared {
         house,
         listeners,
+        metrics,
         serving,
         watch,
         _certifier: certifier,
@@ -186,7 +196,7 @@ pub(crate) fn access_log(
     json: bool,
 ) -> Result<Option<AccessLog>, Failure> {
     use hotclub_config::{AccessLog as Wanted, LogFormat};
-    use hotclub_front::{Format, Sink};
+    use hotclub_front::{Format, Rotation, Sink};
     let format = match log.format {
         LogFormat::Combined => Format::Combined,
         LogFormat::Json => Format::Json,
@@ -195,7 +205,16 @@ pub(crate) fn access_log(
         Wanted::Off => return Ok(None),
         Wanted::Stdout if json => return Ok(None),
         Wanted::Stdout => Sink::Stdout,
-        Wanted::File(path) => Sink::File(path.clone()),
+        Wanted::File(path) => match log.rotate {
+            Some(size) => Sink::Rotated(
+                path.clone(),
+                Rotation {
+                    size,
+                    keep: log.keep,
+                },
+            ),
+            None => Sink::File(path.clone()),
+        },
     };
     AccessLog::open(sink, format)
         .map(Some)

@@ -38,6 +38,8 @@ const LETTER_MAX: usize = 4096;
 struct Letter {
     /// The first so many descriptors are for visitors; one more, if there is one, is for metrics.
     listeners: usize,
+    #[serde(default)]
+    metrics: bool,
     /// As many as there are now, whatever the command line said once.
     workers: usize,
     /// Somebody else removes the files of Unix sockets.

@@ -54,6 +54,13 @@ impl Postgres {
         Ok(cluster)
     }
 
+    /// Stops it as an administrator does, which ends every connection, and starts it again.
+    pub fn restart(&mut self) {
+        let _ = kill_process(Pid::from_child(&self.server), Signal::INT);
+        let _ = self.server.wait();
+        self.server = serve(&self.bin, &self.folder.path().join("data"), self.host());
+    }
+
     /// The folder of the socket: what goes into DB_HOST.
     pub fn host(&self) -> &Path {
         self.folder.path()

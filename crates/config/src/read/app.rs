@@ -6,6 +6,7 @@ use toml::de::DeValue;
 
 use super::reader::{Reader, Section};
 use super::top::site_name;
+use super::tune::tune;
 use crate::model::{App, Process, Python, Release, Runtime, RuntimeKind};
 use crate::value::{self, Wrong};
 
@@ -48,12 +49,16 @@ pub(super) fn app(reader: &mut Reader, top: &mut Section<'_>) -> App {
         max_requests_jitter: count(reader, section, "max_requests_jitter")
             .unwrap_or(default.max_requests_jitter),
         max_memory: reader.get(section, "max_memory", value::positive_size),
+        max_lifetime: reader
+            .get(section, "max_lifetime", value::duration)
+            .map_or(default.max_lifetime, limit),
         reload: reader
             .get(section, "reload", value::boolean)
             .unwrap_or(default.reload),
         retry: reader
             .get(section, "retry", value::boolean)
             .unwrap_or(default.retry),
+        tune: tune(reader, section),
     };
     both_interfaces(reader, &app);
     reader.end(table);

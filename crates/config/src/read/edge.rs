@@ -9,6 +9,7 @@ use super::app::path;
 use super::reader::{Reader, Section};
 use super::web;
 use crate::defaults;
+use crate::listen::{Local, LocalError};
 use crate::model::{AccessLog, Files, Limits, Listen, Log, LogFormat, Server};
 use crate::mount::Mount;
 use crate::value::{self, Wrong};
@@ -165,10 +166,24 @@ pub(super) fn log(reader: &mut Reader, top: &mut Section<'_>) -> Log {
         Some(path) => AccessLog::File(path),
     };
     let format = reader.get(&mut section, "format", |v| value::word(v, &FORMATS));
+    let rotate = reader.get(&mut section, "rotate", value::positive_size);
+    let keep = reader.get(&mut section, "keep", |v| value::whole(v, 1, 1000));
+    if (rotate.is_some() || keep.is_some()) && !matches!(access, AccessLog::File(_)) {
+        let key = if rotate.is_some() {
+            "log.rotate"
+        } else {
+            "log.keep"
+        };
+        let message = "there is no file to put aside: the access log goes elsewhere".to_owned();
+        let hint = "name a file: access = \"access.log\", or remove this".to_owned();
+        reader.fault(key, message, Some(hint));
+    }
     reader.end(section);
     Log {
         access,
         format: format.unwrap_or(LogFormat::Combined),
+        rotate,
+        keep: keep.unwrap_or(defaults::LOGS_KEPT),
     }
 }
 
@@ -187,6 +202,7 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>, default: &[Sock
             hint,
         );
     }
+    let metrics = reader.get(&mut section, "metrics", local);
     let trusted = reader.list(&mut section, "trusted_proxies", "[\"127.0.0.1\"]", network);
     let h2c = reader.get(&mut section, "h2c", value::boolean);
     let proxied = reader.get(&mut section, "proxy_protocol", value::boolean);
@@ -198,6 +214,7 @@ pub(super) fn server(reader: &mut Reader, top: &mut Section<'_>, default: &[Sock
     reader.end(section);
     Server {
         listen: listen.unwrap_or_else(default),
+        metrics: metrics.map(|metrics| metrics.below(&dir)),
         trusted_proxies: trusted.unwrap_or_default(),
         h2c: h2c.unwrap_or(defaults::H2C),
         proxy_protocol: proxied.unwrap_or(defaults::PROXY_PROTOCOL),
@@ -211,6 +228,20 @@ fn joined(dir: &std::path::Path, listen: Listen) -> Listen {
     }
 }
 
+fn local(value: &DeValue<'_>) -> Result<Local, Wrong> {
+    const EXAMPLE: &str = "\"127.0.0.1:9113\"";
+    let text = value::text(value, EXAMPLE)?;
+    text.parse::<Local>().map_err(|error| {
+        let found = match error {
+            LocalError::Listen(_) => "this is no address",
+            LocalError::Public(_) => "other machines reach this one",
+            LocalError::Tls(_) => "this would be TLS",
+        };
+        let wrong = Wrong::value("a loopback address or a Unix socket", found).example(EXAMPLE);
+        wrong.hint("docs/operating.md says how another machine can read the metrics")
+    })
+}
+
 fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {
     const EXAMPLE: &str = "[\"127.0.0.1:8000\"]";
     let text = value::text(value, EXAMPLE)?;
@@ -220,7 +251,7 @@ fn listen(value: &DeValue<'_>) -> Result<Listen, Wrong> {
     })
 }
 
-fn network(value: &DeValue<'_>) -> Result<IpNet, Wrong> {
+pub(super) fn network(value: &DeValue<'_>) -> Result<IpNet, Wrong> {
     const EXAMPLE: &str = "[\"127.0.0.1\", \"10.0.0.0/8\"]";
     let text = value::text(value, EXAMPLE)?;
     let address = text.parse::<std::net::IpAddr>().map(IpNet::from);

@@ -152,6 +152,15 @@ impl Reader {
         read.into_iter().collect()
     }
 
+    /// The value of a key that may be a table or, for all of its keys at once, `true` or `false`; nothing
+    /// when it is absent or a table, which `table` reads then.
+    pub(super) fn switch(&mut self, section: &mut Section<'_>, key: &'static str) -> Option<bool> {
+        match section.table?.get(key)?.get_ref() {
+            DeValue::Table(_) => None,
+            _ => self.get(section, key, value::boolean).or(Some(true)),
+        }
+    }
+
     /// A table of a fixed set of keys: `[app]`.
     pub(super) fn table<'t>(
         &mut self,
@@ -165,7 +174,7 @@ impl Reader {
             DeValue::Table(table) => Some(table),
             other => {
                 let wrong = Wrong::kind(other, "a table", "…")
-                    .hint(format!("write [{key}] on a line of its own"));
+                    .hint(format!("write [{}] on a line of its own", shown(&path)));
                 self.wrong(
                     &path,
                     key,

@@ -5,7 +5,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::reader::Reader;
-use super::{app, data, edge, hosts, https, proxy, web};
+use super::{access, app, data, edge, hosts, https, proxy, web};
 use crate::host::Host;
 use crate::model::{Compress, Site};
 use crate::value::{self, Wrong};
@@ -38,6 +38,7 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.proxies = proxy::proxies(reader, &mut top, &mut mounts);
     site.pages = web::pages(reader, &mut top, &mut mounts);
     site.redirects = web::redirects(reader, &mut top, &mut mounts);
+    site.gate = access::gate(reader, &mut top);
     no_app_left(reader, &site);
     site.processes = app::processes(reader, &mut top);
     site.release = app::release(reader, &mut top);

@@ -25,6 +25,17 @@ pub enum Sink {
     Stdout,
     /// Appended to; made if it is not there.
     File(PathBuf),
+    /// The same, and put aside when it has grown: `a.log`, `a.log.1`, `a.log.2` …
+    Rotated(PathBuf, Rotation),
+}
+
+/// When a file is put aside, and how many of them are kept.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Rotation {
+    /// Bytes. A batch of lines is never split, so that a file may be some 32 KiB longer.
+    pub size: u64,
+    /// Files beside the one that is written, at least 1.
+    pub keep: u32,
 }
 
 enum Batch {
@@ -89,6 +100,19 @@ impl AccessLog {
         }
     }
 
+    /// Whether both write to the same.
+    pub(crate) fn is_same(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.writer, &other.writer)
+    }
+
+    /// Whether [`AccessLog::finish`] was called.
+    pub(crate) fn is_finished(&self) -> bool {
+        self.writer
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .is_none()
+    }
+
     pub(crate) fn format(&self) -> Format {
         self.format
     }
@@ -102,14 +126,81 @@ impl AccessLog {
 
 enum Output {
     Stdout(io::Stdout),
-    File(File, PathBuf),
+    File(LogFile),
+}
+
+struct LogFile {
+    file: File,
+    path: PathBuf,
+    rotation: Option<Rotation>,
+    /// Bytes in the file.
+    size: u64,
+}
+
+impl LogFile {
+    fn open(path: PathBuf, rotation: Option<Rotation>) -> io::Result<Self> {
+        let file = append_to(&path)?;
+        let size = file.metadata()?.len();
+        Ok(Self {
+            file,
+            path,
+            rotation,
+            size,
+        })
+    }
+
+    fn write(&mut self, text: &[u8]) -> io::Result<()> {
+        if let Some(rotation) = self.rotation
+            && self.size > 0
+            && self.size + text.len() as u64 > rotation.size
+        {
+            self.rotate(rotation);
+        }
+        self.file.write_all(text)?;
+        self.size += text.len() as u64;
+        Ok(())
+    }
+
+    /// What cannot be put aside is written on.
+    fn rotate(&mut self, rotation: Rotation) {
+        for number in (1..rotation.keep).rev() {
+            // Most of them are not there at first.
+            let _ = std::fs::rename(self.aside(number), self.aside(number + 1));
+        }
+        let moved = std::fs::rename(&self.path, self.aside(1));
+        match moved.and_then(|()| append_to(&self.path)) {
+            Ok(new) => self.file = new,
+            Err(error) => {
+                let path = self.path.display();
+                tracing::error!(%error, %path, "the access log cannot be put aside");
+            }
+        }
+        self.size = 0;
+    }
+
+    fn aside(&self, number: u32) -> PathBuf {
+        let mut path = self.path.clone().into_os_string();
+        path.push(format!(".{number}"));
+        path.into()
+    }
+
+    fn reopen(&mut self) {
+        match Self::open(self.path.clone(), self.rotation) {
+            Ok(new) => *self = new,
+            Err(error) => {
+                let path = self.path.display();
+                tracing::error!(%error, %path, "the access log cannot be opened");
+            }
+        }
+    }
 }
 
 impl Output {
     fn open(sink: Sink) -> io::Result<Self> {
         Ok(match sink {
             Sink::Stdout => Self::Stdout(io::stdout()),
-            Sink::File(path) => Self::File(append_to(&path)?, path),
+            Sink::File(path) => Self::File(LogFile::open(path, None)?),
+            Sink::Rotated(path, rotation) => Self::File(LogFile::open(path, Some(rotation))?),
         })
     }
 
@@ -120,18 +211,13 @@ impl Output {
                 stdout.write_all(text)?;
                 stdout.flush()
             }
-            Self::File(file, _) => file.write_all(text),
+            Self::File(file) => file.write(text),
         }
     }
 
     fn reopen(&mut self) {
-        if let Self::File(file, path) = self {
-            match append_to(path) {
-                Ok(new) => *file = new,
-                Err(error) => {
-                    tracing::error!(%error, path = %path.display(), "the access log cannot be opened");
-                }
-            }
+        if let Self::File(file) = self {
+            file.reopen();
         }
     }
 }
@@ -164,6 +250,25 @@ fn write(mut output: Output, batches: &Receiver<Batch>, dropped: &AtomicU64) {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_log_that_has_grown_is_put_aside_and_the_oldest_goes() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        std::fs::write(&path, "before\n").unwrap();
+        let rotation = Rotation { size: 10, keep: 2 };
+        let log = AccessLog::open(Sink::Rotated(path.clone(), rotation), Format::Combined).unwrap();
+        for line in ["one\n", "two\n", "three\n", "a very long line\n", "four\n"] {
+            log.send(line.into(), 1);
+        }
+        log.finish();
+        let read = |name: &str| std::fs::read_to_string(folder.path().join(name)).ok();
+        assert_eq!(read("a.log").as_deref(), Some("four\n"));
+        assert_eq!(read("a.log.1").as_deref(), Some("a very long line\n"));
+        assert_eq!(read("a.log.2").as_deref(), Some("three\n"));
+        assert_eq!(read("a.log.3"), None);
+        assert_eq!(log.dropped(), 0);
+    }
 
     #[test]
     fn a_log_that_was_moved_away_is_opened_anew() {

@@ -23,6 +23,8 @@ pub(crate) struct Reader<'a> {
     pub(crate) input: &'a mut Input,
     /// The last read was full.
     pub(crate) plenty: bool,
+    /// Bytes that a body may have.
+    pub(crate) limit: u64,
 }
 
 /// How far a body has come that is handed on in parts.
@@ -85,7 +87,7 @@ impl Reader<'_> {
     /// # Errors
     /// See [`BodyError`]; the connection cannot be kept then.
     pub(crate) async fn part(&mut self, arrival: &mut Arrival) -> Result<Option<Bytes>, BodyError> {
-        let limit = self.thread.limits().body_bytes;
+        let limit = self.limit;
         while !arrival.has_ended() {
             if self.input.is_empty() {
                 if std::mem::take(&mut arrival.expects) {
@@ -112,7 +114,7 @@ impl Reader<'_> {
     /// # Errors
     /// See [`BodyError`]; the connection cannot be kept then.
     pub(crate) async fn receive(&mut self, message: &Message) -> Result<RequestBody, BodyError> {
-        let limit = self.thread.limits().body_bytes;
+        let limit = self.limit;
         match message.framing {
             Framing::None => return Ok(RequestBody::None),
             Framing::Length(length) if length > limit => {

@@ -114,19 +114,19 @@ impl<'a> Connection<'a> {
         let exchange = self.begun(request, started);
         let table = self.thread.shared.table.load_full();
         let found = table.find(request.host(), self.ends.local_ip());
-        let site = found.map_or("", |found| &found.site.name);
         let mut visitor = Visitor {
             reader: Reader {
                 thread: self.thread,
                 socket: self.socket,
                 input: &mut self.input,
                 plenty: false,
+                limit: self.thread.limits().body_bytes,
             },
             message: &message,
             arrival: None,
         };
         let Outcome::Answer(handled, whole) = exchange.answer(found, &mut visitor).await else {
-            exchange.log_left(site);
+            exchange.log_left(found);
             return After::Close;
         };
         let terms = Terms {
@@ -140,7 +140,7 @@ impl<'a> Connection<'a> {
         let sent = Writer::new(self.thread, self.socket, &mut self.input)
             .send(response, terms)
             .await;
-        exchange.log(site, status, sent.bytes, &times);
+        exchange.log(found, status, sent.bytes, &times);
         match sent.end {
             End::Complete => After::Keep,
             End::Close if whole && self.input.is_empty() => After::Close,
@@ -216,7 +216,7 @@ impl<'a> Connection<'a> {
         let sent = Writer::new(self.thread, self.socket, &mut self.input)
             .send(response, terms)
             .await;
-        exchange.log("", status, sent.bytes, &Default::default());
+        exchange.log(None, status, sent.bytes, &Default::default());
         After::Linger
     }
 }
@@ -230,6 +230,10 @@ struct Visitor<'a> {
 }
 
 impl Client for Visitor<'_> {
+    fn limit(&mut self, bytes: u64) {
+        self.reader.limit = bytes;
+    }
+
     async fn receive(&mut self) -> Result<RequestBody, BodyError> {
         self.reader.receive(self.message).await
     }

@@ -15,6 +15,8 @@ use crate::thread::Thread;
 pub(crate) struct Reader<'a> {
     pub(crate) thread: &'a Thread,
     pub(crate) stream: RecvStream,
+    /// Bytes that a body may have.
+    pub(crate) limit: u64,
 }
 
 /// How far a body has come that is handed on in parts.
@@ -39,7 +41,7 @@ impl Reader<'_> {
     /// # Errors
     /// See [`BodyError`].
     pub(crate) async fn part(&mut self, arrival: &mut Arrival) -> Result<Option<Bytes>, BodyError> {
-        let limit = self.thread.limits().body_bytes;
+        let limit = self.limit;
         let part = self.next(&mut arrival.pace).await?;
         arrival.received += part.as_ref().map_or(0, |part| part.len() as u64);
         match arrival.received > limit {
@@ -72,7 +74,7 @@ impl Reader<'_> {
             return Ok(RequestBody::None);
         }
         let limits = self.thread.limits();
-        let limit = limits.body_bytes;
+        let limit = self.limit;
         if message.length.is_some_and(|length| length > limit) {
             return Err(BodyError::TooLarge { limit });
         }

@@ -66,9 +66,12 @@ impl Shared {
         };
         let table = thread.shared.table.load_full();
         let found = table.find(request.host(), self.ends.local_ip());
-        let site = found.map_or("", |found| &found.site.name);
         let mut visitor = Visitor {
-            reader: Reader { thread, stream },
+            reader: Reader {
+                thread,
+                stream,
+                limit: thread.limits().body_bytes,
+            },
             respond,
             message: Message::default(),
             arrival: None,
@@ -79,7 +82,7 @@ impl Shared {
                 visitor.message = message;
                 match exchange.answer(found, &mut visitor).await {
                     Outcome::Answer(handled, _) => handled,
-                    Outcome::Left => return exchange.log_left(site),
+                    Outcome::Left => return exchange.log_left(found),
                 }
             }
         };
@@ -91,7 +94,7 @@ impl Shared {
             respond: visitor.respond,
         };
         let bytes = writer.send(response, request.is_head()).await;
-        exchange.log(site, status, bytes, &times);
+        exchange.log(found, status, bytes, &times);
     }
 }
 
@@ -117,6 +120,10 @@ impl Visitor<'_> {
 }
 
 impl Client for Visitor<'_> {
+    fn limit(&mut self, bytes: u64) {
+        self.reader.limit = bytes;
+    }
+
     async fn receive(&mut self) -> Result<RequestBody, BodyError> {
         self.invite();
         self.reader.receive(&self.message).await

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hotclub_config::Listen;
+use hotclub_config::{Listen, Local};
 
 #[derive(Debug, clap::Args)]
 // The last of several wins, as with Gunicorn: scripts append to a command.
@@ -58,6 +58,14 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "N", default_value = "0")]
     pub(crate) max_requests_jitter: u64,
 
+    /// Recycle a worker whose resident memory passes this size, such as 512MB [default: never]
+    #[arg(long, value_name = "SIZE", value_parser = hotclub_config::bytes)]
+    pub(crate) max_worker_memory: Option<u64>,
+
+    /// Recycle a worker after this many seconds, and up to a tenth more, different for each worker; 0 for never
+    #[arg(long, value_name = "SECONDS", default_value = "0")]
+    pub(crate) max_worker_lifetime: u64,
+
     /// Import the app before forking the workers (the default; saves memory)
     #[arg(long, overrides_with = "no_preload")]
     pub(crate) preload: bool,
@@ -94,6 +102,10 @@ pub(crate) struct ServeArgs {
         value_delimiter = ','
     )]
     pub(crate) forwarded_allow_ips: Vec<String>,
+
+    /// Tell Prometheus metrics on this address: a loopback HOST:PORT, or unix:PATH [default: nowhere]
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<Local>,
 
     /// Every connection begins with a PROXY header (version 1 or 2) of a proxy in --forwarded-allow-ips
     #[arg(long)]

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use hotclub_config::Listen;
+use hotclub_config::{Listen, Local};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct UpArgs {
@@ -21,6 +21,10 @@ pub(crate) struct UpArgs {
     /// Watch the project's files and reload gracefully when they change
     #[arg(long)]
     pub(crate) reload: bool,
+
+    /// Tell Prometheus metrics on this address: a loopback HOST:PORT, or unix:PATH
+    #[arg(long, value_name = "ADDR")]
+    pub(crate) metrics: Option<Local>,
 
     /// Print events to stdout, one JSON object a line
     #[arg(long)]

@@ -10,8 +10,9 @@ use tokio::runtime::Handle;
 
 use crate::console::{Console, Failure};
 use crate::face::{self, Face};
-use crate::house::start_generation;
+use crate::house::Beginning;
 use crate::project::{Project, State};
+use crate::tuning;
 use crate::up::database::{self, Database};
 use crate::up::{self, DATABASE_GRACE, app, release, site};
 
@@ -62,7 +63,8 @@ pub(super) async fn raise(
     console: Console,
 ) -> Result<Raised, Failure> {
     if !face::has_app(&site) {
-        let face = Face::new(site, Vec::new(), &kept.proxies)?;
+        let state = State::folder_without_app(&site);
+        let face = Face::new(site, Vec::new(), &kept.proxies)?.kept_in(&state);
         return Ok(Raised {
             shown: Arc::new(face.open(None)?),
             proxies: face.proxies().to_vec(),
@@ -115,14 +117,21 @@ async fn start(
     let statics = release::run(project, state, database, console).await?;
     console.begin("app");
     let detected = site::detected(project, &statics)?;
-    let face = Face::new(Arc::new(project.site.clone()), detected, known)?;
+    let face = Face::new(Arc::new(project.site.clone()), detected, known)?.kept_in(&state.dir);
     let spec = app::spec(project, state, &statics, &means.buffers)?;
     let probe = app::probe(project);
     let traceback = state.dir.join("log/app.log");
-    let started = start_generation(&spec, Some(&probe), Some(&traceback), &means.runtimes).await?;
+    let beginning = Beginning {
+        spec: &spec,
+        probe: Some(&probe),
+        traceback: Some(&traceback),
+        runtimes: &means.runtimes,
+    };
+    let started = tuning::start(beginning, console).await?;
     match face.open(Some(started.lanes())) {
         Ok(shown) => {
             console.done(&app::summary(project, &started));
+            tuning::report(started.loaded(), console);
             Ok((Arc::new(shown), face.proxies().to_vec(), started))
         }
         Err(failure) => {

@@ -7,11 +7,14 @@ use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
 
+use hotclub_config::Site;
 use hotclub_postgres::{RunAs, can_reach};
 use rustix::fs::FlockOperation;
 
 use super::Project;
 use crate::console::Failure;
+
+const FOLDER: &str = ".hotclub";
 
 /// The open folder; its lock is held until it is dropped, and released by a crash.
 #[derive(Debug)]
@@ -39,6 +42,11 @@ impl State {
         })
     }
 
+    /// The folder of a site without an app, which needs one only for what a person puts there.
+    pub(crate) fn folder_without_app(site: &Site) -> PathBuf {
+        site.dir.join(FOLDER)
+    }
+
     /// Whether an `up` got as far as asking the settings.
     pub(crate) fn knows_the_settings(&self) -> bool {
         super::learnt::file(self).exists()
@@ -46,7 +54,7 @@ impl State {
 }
 
 fn make(project: &Project) -> Result<PathBuf, Failure> {
-    let inside = project.found.root.join(".hotclub");
+    let inside = project.found.root.join(FOLDER);
     let dir = if is_fit(&inside) {
         inside
     } else {

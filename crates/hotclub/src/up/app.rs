@@ -6,7 +6,7 @@ use std::ffi::OsString;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_app::{Buffers, Generation, Launch, Policy, Spec};
+use hotclub_app::{Buffers, Generation, Launch, Policy, Spec, Tune};
 use hotclub_django::hosts;
 
 use super::release::Statics;
@@ -31,13 +31,16 @@ pub(crate) fn plan(
     let first = Cell::new(Some(Arc::new(project.site.clone())));
     let proxies = RefCell::new(Vec::new());
     let dir = project.site.dir.clone();
+    let kept_in = state.dir.clone();
     Ok(Plan {
+        site: project.site.name.clone(),
         spec: spec(project, state, statics, buffers)?,
         probe: Some(probe(project)),
         table: Box::new(move |lanes| {
             // The file is read anew with each reload; what it says of the app holds from the next start on.
             let site = first.take().map_or_else(|| site_file::reread(&dir), Ok)?;
             let face = Face::new(Arc::clone(&site), detected.clone(), &proxies.borrow())?;
+            let face = face.kept_in(&kept_in);
             let made = face.open(Some(lanes))?;
             proxies.replace(face.proxies().to_vec());
             Ok(face::alone(&site, made))
@@ -77,11 +80,16 @@ pub(crate) fn spec(
         pythonpath: Vec::new(),
         preload: options.preload,
         settings,
+        tune: Tune {
+            persistent_connections: options.tune.persistent_connections,
+            cached_templates: options.tune.cached_templates,
+        },
         import_timeout: IMPORT_TIMEOUT,
         queue_timeout: options.queue_timeout,
         max_waiting: options.max_queue as usize,
         timeout: options.timeout,
         buffers: Arc::clone(buffers),
+        counts: Arc::default(),
         policy: Policy {
             workers: project.workers,
             threads: options.threads as usize,
@@ -89,6 +97,7 @@ pub(crate) fn spec(
             max_requests: u64::from(options.max_requests),
             max_requests_jitter: u64::from(options.max_requests_jitter),
             max_memory: options.max_memory,
+            max_lifetime: options.max_lifetime,
             graceful_timeout: options.graceful_timeout,
             second_deadline: options.timeout.unwrap_or(options.graceful_timeout),
         },
@@ -96,7 +105,7 @@ pub(crate) fn spec(
 }
 
 /// The environment of every command of the app: ours, with the site's on top.
-fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
+pub(crate) fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
     let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let app = project.app()?;
     variables.insert(

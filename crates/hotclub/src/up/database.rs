@@ -14,6 +14,8 @@ use crate::project::{Project, State};
 
 /// Connections beside the workers': migrations, a shell, a backup.
 const SPARE_CONNECTIONS: u32 = 10;
+/// Workers keep their connections, and during a reload an old generation and a new one have theirs.
+const GENERATIONS: u32 = 2;
 
 /// The database under the site.
 #[derive(Debug)]
@@ -258,7 +260,8 @@ fn note(outcome: &Managed, inspection: &Inspection) -> Option<String> {
 
 /// The cluster that a project has, or would have.
 pub(crate) fn cluster_of(project: &Project, state: &State) -> Result<Options, Failure> {
-    let connections = project.workers as u32 * project.site.app.threads + SPARE_CONNECTIONS;
+    let of_workers = project.workers as u32 * project.site.app.threads * GENERATIONS;
+    let connections = of_workers + SPARE_CONNECTIONS;
     Ok(Options {
         dir: state.dir.join("postgres"),
         version: project.site.database.version,

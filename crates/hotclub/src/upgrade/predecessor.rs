@@ -21,6 +21,7 @@ pub(crate) struct Predecessor(UnixStream);
 #[derive(Debug)]
 pub(crate) struct Heirloom {
     pub(crate) listeners: Vec<OwnedFd>,
+    pub(crate) metrics: Option<OwnedFd>,
     pub(crate) workers: usize,
     pub(crate) keep_paths: bool,
 }
@@ -71,11 +72,15 @@ impl Predecessor {
         let all_listen = sockets
             .iter()
             .all(|socket| socket_acceptconn(socket).unwrap_or(false));
-        if !all_listen || sockets.len() != letter.listeners {
+        let expected = letter.listeners + usize::from(letter.metrics);
+        if !all_listen || sockets.len() != expected {
             return Err(std::io::ErrorKind::InvalidData.into());
         }
+        let mut listeners = sockets;
+        let metrics = listeners.split_off(letter.listeners).pop();
         Ok(Heirloom {
-            listeners: sockets,
+            listeners,
+            metrics,
             workers: letter.workers,
             keep_paths: letter.keep_paths,
         })

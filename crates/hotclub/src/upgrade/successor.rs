@@ -55,7 +55,12 @@ impl Upgrade {
     }
 
     /// Starts the new program, with our arguments and environment, and gives it the sockets.
-    pub(crate) fn begin(&mut self, listeners: &Listeners, workers: usize) -> Result<(), Failure> {
+    pub(crate) fn begin(
+        &mut self,
+        listeners: &Listeners,
+        metrics: &Listeners,
+        workers: usize,
+    ) -> Result<(), Failure> {
         if self.successor.is_some() {
             return Err(Failure::new("an upgrade is under way already"));
         }
@@ -65,7 +70,7 @@ impl Upgrade {
                     .hint("start a container of the new image and stop this one"),
             );
         }
-        let started = self.start(listeners, workers).map_err(|error| {
+        let started = self.start(listeners, metrics, workers).map_err(|error| {
             Failure::new(format!(
                 "{} cannot be started: {error}",
                 self.program.display()
@@ -75,9 +80,14 @@ impl Upgrade {
         Ok(())
     }
 
-    fn start(&self, listeners: &Listeners, workers: usize) -> std::io::Result<Successor> {
+    fn start(
+        &self,
+        listeners: &Listeners,
+        metrics: &Listeners,
+        workers: usize,
+    ) -> std::io::Result<Successor> {
         let (ours, theirs) = UnixStream::pair()?;
-        Self::send(&ours, listeners, workers)?;
+        Self::send(&ours, listeners, metrics, workers)?;
         let mut command = std::process::Command::new(&self.program);
         command
             .args(std::env::args_os().skip(1))
@@ -93,10 +103,17 @@ impl Upgrade {
         })
     }
 
-    fn send(socket: &UnixStream, listeners: &Listeners, workers: usize) -> std::io::Result<()> {
-        let sockets: Vec<_> = listeners.iter().map(|listener| listener.as_fd()).collect();
+    fn send(
+        socket: &UnixStream,
+        listeners: &Listeners,
+        metrics: &Listeners,
+        workers: usize,
+    ) -> std::io::Result<()> {
+        let all = listeners.iter().chain(metrics.iter());
+        let sockets: Vec<_> = all.map(|listener| listener.as_fd()).collect();
         let letter = serde_json::to_vec(&Letter {
-            listeners: sockets.len(),
+            listeners: listeners.iter().count(),
+            metrics: metrics.iter().next().is_some(),
             workers,
             keep_paths: listeners.keeps_paths(),
         })?;

@@ -1,4 +1,5 @@
 //! Which site answers, and with what: sites without an app, redirects, hosts, several sites on one host.
 
+mod access;
 mod host;
 mod pages;

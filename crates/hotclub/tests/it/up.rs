@@ -7,6 +7,7 @@ pub(crate) mod postgres;
 mod restart;
 mod settings;
 mod starters;
+mod tuning;
 
 use std::time::Duration;
 

@@ -79,11 +79,16 @@ fn upgrade(installed: &Installed) -> u32 {
 }
 
 #[test]
-fn a_unix_socket_and_the_number_of_workers_outlive_an_upgrade() {
+fn unix_sockets_metrics_and_the_number_of_workers_outlive_an_upgrade() {
     let installed = Installed::new(PID_APP);
     let path = installed.project.dir().join("site.sock");
     let bind = format!("unix:{}", path.display());
-    let program = installed.launch(&bind).serve();
+    let metrics = installed.project.dir().join("metrics.sock");
+    let told_at = format!("unix:{}", metrics.display());
+    let program = installed
+        .launch(&bind)
+        .args(["--metrics", &told_at])
+        .serve();
     program.signal(Signal::TTIN);
     until("three workers", || {
         (program.workers().len() == 3).then_some(())
@@ -97,11 +102,18 @@ fn a_unix_socket_and_the_number_of_workers_outlive_an_upgrade() {
         .ask("GET / HTTP/1.1\r\nHost: a\r\n\r\n")
         .unwrap()
         .expect(200);
+    let told = Raw::connect(&told_at)
+        .unwrap()
+        .ask("GET /metrics HTTP/1.1\r\n\r\n")
+        .unwrap()
+        .expect(200);
+    let idle = "hotclub_workers{site=\"app\",state=\"idle\"} 3";
+    assert!(told.text().contains(idle), "{}", told.text());
     send(new, Signal::TERM);
     until("the new program to leave", || {
         (!is_alive(new)).then_some(())
     });
-    assert!(!path.exists());
+    assert!(!path.exists() && !metrics.exists());
     program.end_within(Duration::from_secs(5));
 }
 

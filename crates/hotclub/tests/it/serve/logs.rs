@@ -31,6 +31,26 @@ fn the_combined_log_has_one_line_a_request_with_control_characters_escaped() {
 }
 
 #[test]
+fn the_log_says_how_long_an_app_had_a_request_that_it_did_not_answer_in_time() {
+    let gate = hotclub_testkit::Gate::new();
+    let program = app("gate")
+        .args(["--access-logfile", "-", "--access-log-json"])
+        .args(["--timeout", "1"])
+        .allow(" ERROR ")
+        .serve();
+    program
+        .get(&format!("/?{}", gate.path().display()))
+        .expect(504);
+    let line = until("a line", || program.stdout.all().first().cloned());
+    let entry: Value = serde_json::from_str(&line).unwrap();
+    let seconds = |name: &str| entry[name].as_f64().unwrap();
+    assert!(seconds("app_seconds") >= 1.0, "{entry}");
+    assert!(seconds("queue_seconds") > 0.0, "{entry}");
+    assert!(seconds("seconds") >= seconds("app_seconds"), "{entry}");
+    program.stop();
+}
+
+#[test]
 fn the_json_log_on_stdout_has_times_bytes_and_the_request_id() {
     let program = app("hello")
         .args(["--access-logfile", "-", "--access-log-json"])

@@ -189,6 +189,47 @@ fn a_worker_is_recycled_after_max_requests_without_a_failed_request() {
     program.stop();
 }
 
+/// Both first workers go under load, and nobody notices.
+fn recycles_both(program: &hotclub_testkit::Program) {
+    let load = hotclub_testkit::Load::start(program.address(), "/", 4);
+    let first: Vec<_> = program.workers();
+    until("both first workers to be recycled", || {
+        (!first.iter().any(Process::is_alive)).then_some(())
+    });
+    load.more(100);
+    load.finish().lost_nothing();
+}
+
+#[test]
+fn an_old_worker_is_recycled_without_a_failed_request() {
+    let project = app_of(super::PID_APP);
+    let program = serve("app", project.dir(), 2)
+        .args(["--max-worker-lifetime", "1"])
+        .serve();
+    recycles_both(&program);
+    program.stop();
+}
+
+/// Grows by a megabyte with each request.
+const GROWS: &str = r#"
+HELD = []
+
+def application(environ, start_response):
+    HELD.append(b"x" * 1_000_000)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    return [b"more"]
+"#;
+
+#[test]
+fn a_worker_that_has_grown_too_large_is_recycled_without_a_failed_request() {
+    let project = app_of(GROWS);
+    let program = serve("app", project.dir(), 2)
+        .args(["--max-worker-memory", "120MB"])
+        .serve();
+    recycles_both(&program);
+    program.stop();
+}
+
 fn pid_of(facts: &serde_json::Value) -> u32 {
     facts["pid"].as_u64().unwrap().try_into().unwrap()
 }
