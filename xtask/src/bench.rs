@@ -7,12 +7,12 @@ mod chart;
 mod cluster;
 pub(crate) mod facts;
 mod granian;
-mod gunicorn;
+pub(crate) mod gunicorn;
 mod hotclub;
 mod memory;
-mod results;
-mod server;
-mod site;
+pub(crate) mod results;
+pub(crate) mod server;
+pub(crate) mod site;
 mod stack;
 mod wrk;
 

@@ -1,10 +1,13 @@
 //! `cargo xtask chaos`: the tests of `crates/hotclub/tests/it/chaos/` on the release build with their long counts,
 //! a table of what each cost, and the rows as JSON in `bench/results/DATE/`.
 
+mod compare;
+mod rivals;
+
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::Duration;
 
@@ -13,17 +16,19 @@ use clap::Args;
 use serde_json::{Value, json};
 
 use crate::bench::facts;
+use crate::bench::results::without_local_paths;
 use crate::setup::{self, Need};
 use crate::{command, descendants, project};
 
 const BUILD: Duration = Duration::from_secs(1800);
 /// A thousand kills take two minutes; every part together, without the soak, under half an hour.
 const PARTS: Duration = Duration::from_secs(3600);
-const ALL: [&str; 9] = [
+const ALL: [&str; 10] = [
     "backups",
     "kills",
     "reloads",
     "upgrades",
+    "slow",
     "garbage",
     "hostile",
     "deadlines",
@@ -31,14 +36,30 @@ const ALL: [&str; 9] = [
     "soak",
 ];
 
+/// Of a row, for the JSON only.
+const DETAILS: [&str; 6] = [
+    "kinds",
+    "ways",
+    "rounds_without",
+    "rounds_with",
+    "seconds_without",
+    "seconds_with",
+];
+
 #[derive(Args)]
 pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: backups, kills, reloads, upgrades, garbage, hostile, deadlines, deaths, soak
+    /// Only these parts: backups, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// Instead, the same storms against Hotclub, Gunicorn, NGINX with Gunicorn, and Granian
+    #[arg(long, conflicts_with = "only")]
+    compare: bool,
+    /// Rounds of the comparison, in each of which everyone has a turn
+    #[arg(long, value_name = "N", default_value = "3", requires = "compare")]
+    rounds: u32,
 }
 
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
@@ -49,6 +70,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         );
     }
     descendants::adopt_orphans();
+    if options.compare {
+        return compare(options);
+    }
     let tools = setup::provide(&[Need::Compiler, Need::Python, Need::Postgres]);
     let rows = tempfile::tempdir()?;
     let mut test = Command::new("cargo");
@@ -88,6 +112,35 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     })
 }
 
+fn compare(options: &Options) -> Result<ExitCode> {
+    let tools = setup::provide(&[Need::Compiler, Need::Python, Need::Peers]);
+    if let Some((need, error)) = tools.missing.first() {
+        bail!("{} is missing: {error:#}", need.name());
+    }
+    let outcome = compare::run(&tools, options.rounds.max(1));
+    for process in descendants::end_leftovers() {
+        eprintln!("left behind, ended: {process}");
+    }
+    let comparison = outcome?;
+    let facts = facts::all(&tools);
+    let all = json!({"facts": facts, "comparison": comparison});
+    let folder = folder(&project::root().join("bench/results"), &facts)?;
+    let text = serde_json::to_string_pretty(&all)? + "\n";
+    fs::write(folder.join("compare.json"), without_local_paths(&text))?;
+    let table = comparison.markdown();
+    fs::write(folder.join("compare.md"), &table)?;
+    println!("{table}");
+    eprintln!("kept in {}", folder.display());
+    Ok(ExitCode::SUCCESS)
+}
+
+fn folder(parent: &Path, facts: &BTreeMap<String, String>) -> Result<PathBuf> {
+    let date = facts.get("date").and_then(|date| date.split(' ').next());
+    let folder = parent.join(date.unwrap_or("undated"));
+    fs::create_dir_all(&folder)?;
+    Ok(folder)
+}
+
 fn parts(only: &[String]) -> Vec<String> {
     if only.is_empty() {
         return vec!["chaos::".to_owned()];
@@ -111,9 +164,7 @@ fn save(facts: &BTreeMap<String, String>, rows: &[Value], options: &Options) -> 
     } else {
         project::target().join("chaos")
     };
-    let date = facts.get("date").and_then(|date| date.split(' ').next());
-    let folder = parent.join(date.unwrap_or("undated"));
-    fs::create_dir_all(&folder)?;
+    let folder = folder(&parent, facts)?;
     let all = json!({"facts": facts, "soak_minutes": options.minutes, "rows": rows});
     fs::write(
         folder.join("chaos.json"),
@@ -132,7 +183,7 @@ fn table(rows: &[Value]) -> String {
     for row in rows {
         let more = row["more"].as_object().into_iter().flatten();
         let more: Vec<_> = more
-            .filter(|(name, _)| *name != "kinds" && *name != "ways")
+            .filter(|(name, _)| !DETAILS.contains(&&name[..]))
             .map(|(name, value)| format!("{name} {value}"))
             .collect();
         // Writing to a String cannot fail.

@@ -15,7 +15,20 @@ use serde_json::Value;
 use crate::{command, project};
 
 const BUILD: Duration = Duration::from_secs(1200);
-pub(crate) const TARGETS: [&str; 5] = ["frames", "reply", "requests", "head", "chunked"];
+pub(crate) const TARGETS: [&str; 12] = [
+    "frames",
+    "reply",
+    "requests",
+    "head",
+    "chunked",
+    "host",
+    "path",
+    "range",
+    "policy",
+    "proxy_header",
+    "census",
+    "config",
+];
 /// What cargo-fuzz would pass, without a sanitizer: the code is safe Rust.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
      -Cllvm-args=-sanitizer-coverage-level=4 \
@@ -28,7 +41,8 @@ pub(crate) struct Options {
     /// For each target
     #[arg(long, value_name = "N", default_value = "60")]
     seconds: u64,
-    /// Only these targets: frames, reply, requests, head, chunked
+    /// Only these targets: frames, reply, requests, head, chunked, host, path, range, policy, proxy_header,
+    /// census, config
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -121,6 +135,44 @@ fn seeds(target: &str, corpus: &Path) -> Result<()> {
             "\u{1}a;b=c\r\n0123456789\r\n0\r\nX: y\r\n\r\n",
         ]
         .map(|text| text.as_bytes().to_vec())
+        .into(),
+        "host" => ["example.com:8000", "[2001:db8::1]:443", "127.0.0.1"]
+            .map(Into::into)
+            .into(),
+        "path" => ["/b/c.txt", "/%2e%2e/s", "/b%2F..%2f.env", "/d/s", "/l"]
+            .map(Into::into)
+            .into(),
+        "range" => [
+            "\u{1}\0\0\0\0\0\0\0bytes=0-0",
+            "\0\u{10}\0\0\0\0\0\0bytes=0-9, 5-,-7,100-200",
+        ]
+        .map(Into::into)
+        .into(),
+        "policy" => [
+            "X-Forwarded-For: 1.2.3.4\nConnection: close, X-Real-IP\nX_Forwarded_Proto: https",
+            "proxy: x\ncookie: a\nforwarded: for=1.2.3.4\nx-forwarded-prefix: /",
+        ]
+        .map(Into::into)
+        .into(),
+        "proxy_header" => [
+            "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET /",
+            "PROXY UNKNOWN\r\n",
+            "\r\n\r\n\0\r\nQUIT\n\u{21}\u{11}\0\u{c}abcdefghijkl",
+        ]
+        .map(Into::into)
+        .into(),
+        "census" => [
+            "\u{3}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\u{4}\0\0\0\0\0",
+            "\u{9}PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\u{1}\u{1}\0\0\0\0\u{1}a",
+        ]
+        .map(Into::into)
+        .into(),
+        "config" => [
+            "name = \"a\"\nhosts = [\"a.example\"]\n[app]\nworkers = 4\ntimeout = \"30s\"\n",
+            "[[files]]\nurl = \"/media\"\n[limits]\nmax_body = \"1GiB\"\n[server]\nlisten = [\":80\"]\n",
+            "[env]\nset = { A = \"b\" }\n[database]\nengine = \"postgers\"\n",
+        ]
+        .map(Into::into)
         .into(),
         "requests" => golden("requests")?,
         _ => golden("frames")?,

@@ -50,6 +50,18 @@ pub const TUNE: bool = true;
 /// of whoever watches the start.
 pub const DATABASE_WAIT: Duration = Duration::from_secs(60);
 
+/// Two weeks of daily backups: a mistake is found after the weekend, or after a holiday.
+pub const BACKUPS_KEPT: u32 = 14;
+
+/// Nobody makes backups who has to remember them.
+pub const BACKUP_DAILY: bool = true;
+
+/// A migration is the likeliest way to lose data that the code's author did not think of.
+pub const BACKUP_BEFORE_MIGRATIONS: bool = true;
+
+/// Rows that name pictures are worth little without the pictures.
+pub const BACKUP_MEDIA: bool = true;
+
 /// NGINX's 1 MB turns uploads of pictures into 413; 100 MB holds a photographer's raw file and still
 /// cannot fill a disk at once.
 pub const MAX_BODY: u64 = 100_000_000;

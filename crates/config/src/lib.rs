@@ -33,8 +33,8 @@ pub use https::{Acme, CertificateSource, ChallengeKind, ExternalAccount, HmacSou
 pub use listen::{ListenError, Local, LocalError};
 pub use load::load;
 pub use model::{
-    AccessLog, App, Compress, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log, LogFormat,
-    Origin, Process, Python, Release, Runtime, RuntimeKind, Server, Site, Tune,
+    AccessLog, App, Backup, Compress, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log,
+    LogFormat, Origin, Process, Python, Release, Runtime, RuntimeKind, Server, Site, Tune,
 };
 pub use mount::{Mount, MountError};
 pub use proxy::{Balance, Health, Proxy, Upstream, UpstreamError};

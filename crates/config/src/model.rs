@@ -176,6 +176,22 @@ pub struct Database {
     pub version: Option<u32>,
     /// How long readiness may take.
     pub wait: Duration,
+    pub backup: Backup,
+}
+
+/// `[database.backup]`.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Backup {
+    /// How many of each reason stay.
+    pub keep: u32,
+    /// One each day while the site runs.
+    pub daily: bool,
+    /// One before migrations that are pending.
+    pub before_migrations: bool,
+    /// With the media folder.
+    pub media: bool,
+    /// What sh(1) runs when one fails.
+    pub command: Option<String>,
 }
 
 /// `[database] engine`.
@@ -381,12 +397,25 @@ impl Default for Tune {
     }
 }
 
+impl Default for Backup {
+    fn default() -> Self {
+        Backup {
+            keep: defaults::BACKUPS_KEPT,
+            daily: defaults::BACKUP_DAILY,
+            before_migrations: defaults::BACKUP_BEFORE_MIGRATIONS,
+            media: defaults::BACKUP_MEDIA,
+            command: None,
+        }
+    }
+}
+
 impl Default for Database {
     fn default() -> Self {
         Database {
             engine: Engine::Detect,
             version: None,
             wait: defaults::DATABASE_WAIT,
+            backup: Backup::default(),
         }
     }
 }

@@ -46,6 +46,13 @@ engine  = "postgres"
 version = 16
 wait    = "2m"
 
+[database.backup]
+keep    = 7
+daily   = false
+media   = false
+before_migrations = false
+command = "mail admin"
+
 [[files]]
 url  = "/media/"
 path = "src/mediafiles"
@@ -135,6 +142,10 @@ fn every_key_of_the_design_reaches_the_model() {
         (site.database.version, site.database.wait),
         (Some(16), Duration::from_secs(120))
     );
+    let backup = &site.database.backup;
+    assert_eq!((backup.keep, backup.daily), (7, false));
+    assert_eq!((backup.media, backup.before_migrations), (false, false));
+    assert_eq!(backup.command.as_deref(), Some("mail admin"));
     assert_eq!(site.files[0].path, Path::new("/srv/x/src/mediafiles"));
     assert_eq!(site.files[0].max_age, Some(Duration::from_secs(7 * 86_400)));
     assert_eq!(

@@ -16,3 +16,15 @@ mod write;
 
 /// What a client that speaks HTTP/2 sends first (RFC 9113, 3.4).
 pub(crate) const PREFACE: &[u8; 24] = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n";
+
+/// What `crate::fuzz` drives.
+pub(crate) mod fuzz {
+    use crate::h2::census::Census;
+    use crate::limits::Http2;
+
+    /// Of a connection that has not begun. Its clock is of no matter: time only adds.
+    pub(crate) fn census() -> Census {
+        let later = std::time::Instant::now() + std::time::Duration::from_secs(3600);
+        Census::new(&Http2::DEFAULT, later)
+    }
+}

@@ -13,7 +13,7 @@ mod up;
 mod upgrade;
 
 pub(crate) use check::CheckArgs;
-pub(crate) use db::{BackupsArgs, DbArgs, DbCommand, OldArgs, RestoreArgs};
+pub(crate) use db::{BackupArgs, BackupsArgs, DbArgs, DbCommand, OldArgs, RestoreArgs, ShellArgs};
 pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use maintenance::{MaintenanceArgs, Wanted as MaintenanceWanted};

@@ -2,18 +2,22 @@
 
 use std::path::Path;
 
-use hotclub_postgres::backup::{self, Kept, Reason, Report, Store, shown};
+use hotclub_django::inspection::Pending;
+use hotclub_postgres::backup::{self, Kept, Proof, Reason, Report, Store, shown};
 use hotclub_postgres::restore::Settled;
 use hotclub_postgres::{Error, restore};
 
-use crate::cli::{BackupsArgs, DbCommand, OldArgs, RestoreArgs};
+use crate::cli::{BackupArgs, DbCommand, OldArgs, RestoreArgs};
 use crate::console::{Console, Failure};
 use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::up::database::Database;
 
+pub(crate) mod daily;
 mod holdings;
 mod listing;
+mod notice;
+pub(crate) mod shell;
 
 use holdings::Data;
 
@@ -24,39 +28,144 @@ pub(crate) async fn run(command: &DbCommand, console: &Console) -> Result<(), Fa
         DbCommand::Restore(args) => go_back(args, console).await,
         DbCommand::Undo(args) => undo(args, console).await,
         DbCommand::DropOld(args) => drop_old(args, console).await,
+        DbCommand::Shell(args) => shell::run(args, console).await,
     }
 }
 
 /// Makes a backup, and fails when it is not proven.
-async fn back_up(args: &BackupsArgs, console: &Console) -> Result<(), Failure> {
-    let kept = with_data(&args.dir, console, "backup", async |data, report| {
-        let kept = backup::make(&data.store, &data.holdings, Reason::Manual, report).await?;
-        data.store.prune(data.keep)?;
-        Ok(kept)
-    })
-    .await?;
+async fn back_up(args: &BackupArgs, console: &Console) -> Result<(), Failure> {
+    let reason = match args.daily {
+        true => Reason::Daily,
+        false => Reason::Manual,
+    };
+    let made = with_data(&args.dir, console, "backup", async |data, report| {
+        make(data, reason, report).await
+    });
+    let kept = match made.await {
+        Ok(kept) => kept,
+        Err(failure) => {
+            notice::send(&args.dir, &failure).await;
+            return Err(failure);
+        }
+    };
     if args.json {
         listing::print_json(&kept.manifest)?;
     }
-    let manifest = &kept.manifest;
-    match &manifest.proof {
-        backup::Proof::Proven { seconds } => {
-            let tables = manifest.database.tables.len();
-            console.done(&format!(
-                "{}: {}, {} rows in {tables} tables, {}proven in {seconds:.1} s",
-                manifest.name,
-                shown(manifest.size()),
-                manifest.rows(),
-                media_of(&kept),
-            ));
-            Ok(())
-        }
-        backup::Proof::Failed { why } => Err(Failure::new(format!(
-            "the backup {} could not be proven: {why}",
-            manifest.name
-        ))
-        .hint("it is kept, but do not rely on it: remove the cause and make another one")),
+    if let Some(failure) = unproven(&kept) {
+        notice::send(&args.dir, &failure).await;
+        return Err(failure);
     }
+    console.done(&described(&kept));
+    Ok(())
+}
+
+async fn make(data: &Data, reason: Reason, report: Report<'_>) -> Result<Kept, Error> {
+    let kept = backup::make(&data.store, &data.holdings, reason, report).await?;
+    data.store.prune(data.rules.keep as usize)?;
+    Ok(kept)
+}
+
+fn described(kept: &Kept) -> String {
+    let manifest = &kept.manifest;
+    let seconds = match manifest.proof {
+        Proof::Proven { seconds } => seconds,
+        Proof::Failed { .. } => 0.0,
+    };
+    format!(
+        "{}: {}, {} rows in {} tables, {}proven in {seconds:.1} s",
+        manifest.name,
+        shown(manifest.size()),
+        manifest.rows(),
+        manifest.database.tables.len(),
+        media_of(kept),
+    )
+}
+
+fn unproven(kept: &Kept) -> Option<Failure> {
+    let manifest = &kept.manifest;
+    let Proof::Failed { why } = &manifest.proof else {
+        return None;
+    };
+    let message = format!("the backup {} could not be proven: {why}", manifest.name);
+    let hint = "it is kept, but do not rely on it: remove the cause and make another one";
+    Some(Failure::new(message).hint(hint))
+}
+
+/// Whether a backup is to be made each day.
+pub(crate) fn is_daily(project: &Project, database: &Database) -> bool {
+    is_ours(project, database) && project.site.database.backup.daily
+}
+
+/// Whether the data are Hotclub's to keep.
+fn is_ours(project: &Project, database: &Database) -> bool {
+    let default = project.inspection.default_database();
+    let is_sqlite = default.is_some_and(|default| default.is_sqlite());
+    match database {
+        Database::Managed(_) => true,
+        Database::None => is_sqlite,
+        Database::Foreign => false,
+    }
+}
+
+/// Before migrations that are pending: a backup, unless there is nothing to lose yet.
+pub(crate) async fn before_migrations(
+    project: &Project,
+    state: &State,
+    database: &Database,
+    console: &Console,
+) -> Result<(), Failure> {
+    if !project.site.database.backup.before_migrations {
+        return Ok(());
+    }
+    let rules = &project.site.database.backup;
+    match saved(project, state, database, console).await {
+        Ok(()) => Ok(()),
+        Err(failure) => {
+            notice::run(rules, &project.site.name, &failure).await;
+            Err(failure.hint(
+                "no migration has run; make the cause go away, or write before_migrations = false \
+                 under [database.backup]",
+            ))
+        }
+    }
+}
+
+async fn saved(
+    project: &Project,
+    state: &State,
+    database: &Database,
+    console: &Console,
+) -> Result<(), Failure> {
+    let said = |error: Error| failure(&error);
+    if !is_ours(project, database) || nothing_is_pending(project).await? {
+        return Ok(());
+    }
+    let Some(data) = Data::under(project, state, database).map_err(said)? else {
+        return Ok(());
+    };
+    if backup::is_empty(&data.holdings).await.map_err(said)? {
+        return Ok(());
+    }
+    console.begin("backup");
+    let report = |message: &str| console.progress(message);
+    backup::sweep(&data.store, &data.holdings)
+        .await
+        .map_err(said)?;
+    let kept = make(&data, Reason::Migration, &report)
+        .await
+        .map_err(said)?;
+    if let Some(failure) = unproven(&kept) {
+        return Err(failure);
+    }
+    console.done(&described(&kept));
+    Ok(())
+}
+
+/// What cannot be told counts as pending.
+async fn nothing_is_pending(project: &Project) -> Result<bool, Failure> {
+    let asked = hotclub_django::inspect::inspect(project.app()?, true).await;
+    let pending = asked.ok().and_then(|inspection| inspection.pending);
+    Ok(matches!(pending, Some(Pending::Migrations(names)) if names.is_empty()))
 }
 
 fn media_of(kept: &Kept) -> String {

@@ -78,9 +78,11 @@ async fn serve(
         metrics,
         mut serving,
         watch,
+        daily,
         _certifier,
         _state,
     } = prepared;
+    let daily = crate::db::daily::keep_up(&args.dir, _state.dir.join("backups"), daily);
     house.open(listeners);
     house.expose(metrics);
     serving.seconds = began.elapsed().as_secs_f64();
@@ -88,6 +90,7 @@ async fn serve(
     tokio::select! {
         outcome = house.run(console, signals, watch, None) => outcome,
         failure = database.fell() => Err(failure),
+        failure = daily => Err(failure),
     }
 }
 
@@ -98,6 +101,8 @@ struct Prepared {
     metrics: Listeners,
     serving: Serving,
     watch: Option<Watch>,
+    /// A backup each day.
+    daily: bool,
     _certifier: Certifier,
     /// Its lock is held for as long as we run.
     _state: State,
@@ -161,6 +166,7 @@ async fn prepare(
         metrics,
         serving,
         watch,
+        daily: crate::db::is_daily(&project, database),
         _certifier: certifier,
         _state: state,
     })

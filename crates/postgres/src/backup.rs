@@ -117,6 +117,21 @@ async fn made(
     store.finish(folder, manifest)
 }
 
+/// Whether there is nothing to lose: no table yet.
+pub async fn is_empty(holdings: &Holdings) -> Result<bool, Error> {
+    match &holdings.database {
+        Source::Postgres(access) => {
+            let client = access.login(access.database()).await?;
+            let tables = fingerprint::has_tables(&client).await;
+            tables.map(|has| !has).map_err(|source| Error::Query {
+                doing: "look into the database",
+                source,
+            })
+        }
+        Source::Sqlite(sqlite) => Ok(sqlite.size().unwrap_or(0) == 0),
+    }
+}
+
 /// Removes what killed runs left, in the folder and in the cluster.
 pub async fn sweep(store: &Store, holdings: &Holdings) -> Result<(), Error> {
     // The folder goes last: it is what tells of scratch databases.

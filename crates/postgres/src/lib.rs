@@ -16,6 +16,7 @@ pub mod programs;
 pub mod ready;
 pub mod restore;
 mod role;
+pub mod schedule;
 mod stamp;
 pub mod user;
 

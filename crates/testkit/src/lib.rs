@@ -25,6 +25,8 @@ mod project;
 mod python;
 mod raw;
 mod response;
+mod slow;
+mod steady;
 mod storm;
 mod wait;
 
@@ -41,6 +43,8 @@ pub use project::{Project, folder, repository};
 pub use python::{Python, python};
 pub use raw::Raw;
 pub use response::{Framing, Response};
+pub use slow::{Crowd, Kind};
+pub use steady::{Steady, Timings};
 pub use storm::{Failure, Outcome, Question, Storm, Weather};
 pub use wait::{until, until_within};
 

@@ -54,6 +54,19 @@ impl Raw {
         })
     }
 
+    /// Connects to `HOST:PORT`; neither this nor anything later may take longer.
+    pub fn connect_within(address: &str, patience: Duration) -> io::Result<Self> {
+        let address = address.parse().map_err(io::Error::other)?;
+        let stream = TcpStream::connect_timeout(&address, patience)?;
+        stream.set_nodelay(true)?;
+        stream.set_read_timeout(Some(patience))?;
+        stream.set_write_timeout(Some(patience))?;
+        Ok(Self {
+            stream: Stream::Tcp(stream),
+            buffer: Vec::new(),
+        })
+    }
+
     pub fn send(&mut self, bytes: impl AsRef<[u8]>) -> io::Result<()> {
         self.stream.both().1.write_all(bytes.as_ref())
     }

@@ -12,6 +12,9 @@ use std::time::{Duration, Instant};
 use crate::raw::Raw;
 use crate::response::Response;
 
+/// What a client that was held up makes up for, at most.
+const DEBT: Duration = Duration::from_secs(1);
+
 /// One request and the body that must come back.
 #[derive(Clone, Debug, Default)]
 pub struct Question {
@@ -28,7 +31,8 @@ pub struct Weather {
     pub connections: usize,
     /// Otherwise every request has a connection of its own.
     pub keep_alive: bool,
-    /// Least time from one request of a connection to its next.
+    /// From one request of a connection to its next. Who is late makes up for it, so that the rate is kept on
+    /// average.
     pub pace: Duration,
     /// Makes request `n`; the numbers of all connections differ.
     pub ask: fn(n: u64) -> Question,
@@ -158,13 +162,15 @@ struct Client {
 
 impl Client {
     fn run(mut self) {
+        let mut due = Instant::now();
         while !self.shared.stop.load(SeqCst) {
+            std::thread::sleep(due.saturating_duration_since(Instant::now()));
+            due = (due + self.weather.pace).max(Instant::now() - DEBT);
             let began = Instant::now();
             let question = (self.weather.ask)(self.shared.next.fetch_add(1, SeqCst));
             let answer = self.ask(&question);
             self.judge(&question, answer, began.elapsed());
             self.shared.done.fetch_add(1, SeqCst);
-            std::thread::sleep(self.weather.pace.saturating_sub(began.elapsed()));
         }
     }
 

@@ -11,14 +11,22 @@ use crate::setup::Tools;
 use crate::{command, project};
 
 pub(super) fn collect(tools: &Tools, plan: Plan) -> BTreeMap<String, String> {
+    let mut facts = all(tools);
+    facts.insert("plan".to_owned(), plan_text(plan));
+    if let Some(version) = first_line(Command::new("wrk").arg("-v")) {
+        facts.insert("load generator".to_owned(), version);
+    }
+    facts
+}
+
+/// The machine, and the versions of everybody who is compared.
+pub(crate) fn all(tools: &Tools) -> BTreeMap<String, String> {
     let mut facts = machine(tools);
     let mut add = |name: &str, value: Option<String>| {
         if let Some(value) = value {
             facts.insert(name.to_owned(), value);
         }
     };
-    add("plan", Some(plan_text(plan)));
-    add("load generator", first_line(Command::new("wrk").arg("-v")));
     add("nginx", output(Command::new("/usr/sbin/nginx").arg("-v")));
     if let Some(python) = &tools.python {
         for package in ["Django", "gunicorn", "granian", "psycopg"] {

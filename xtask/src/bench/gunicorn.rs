@@ -72,7 +72,7 @@ impl Stack for NginxGunicorn {
 }
 
 /// Debian's nginx.conf and the guide's server block; only paths and ports are ours.
-fn write_config(scratch: &Path, front: SocketAddr, app: SocketAddr) -> Result<PathBuf> {
+pub(crate) fn write_config(scratch: &Path, front: SocketAddr, app: SocketAddr) -> Result<PathBuf> {
     let folder = scratch.display();
     let mut text = String::new();
     if rustix::process::geteuid().is_root() {

@@ -59,14 +59,14 @@ pub(super) struct ProcessMemory {
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) struct Spread {
-    pub(super) low: f64,
-    pub(super) median: f64,
-    pub(super) high: f64,
+pub(crate) struct Spread {
+    pub(crate) low: f64,
+    pub(crate) median: f64,
+    pub(crate) high: f64,
 }
 
 impl Spread {
-    pub(super) fn of(values: impl Iterator<Item = f64>) -> Self {
+    pub(crate) fn of(values: impl Iterator<Item = f64>) -> Self {
         let mut sorted: Vec<f64> = values.collect();
         sorted.sort_by(f64::total_cmp);
         let at = |index: usize| sorted.get(index).copied().unwrap_or(f64::NAN);
@@ -221,7 +221,7 @@ impl Memory {
 }
 
 /// Results are published: where the tree lay on this machine is nobody's business.
-fn without_local_paths(text: &str) -> String {
+pub(crate) fn without_local_paths(text: &str) -> String {
     let temporary = std::env::temp_dir();
     text.replace(&*project::root().to_string_lossy(), ".")
         .replace(&*temporary.to_string_lossy(), "$TMP")

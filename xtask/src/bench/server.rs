@@ -15,18 +15,18 @@ use crate::{command, descendants, http, interrupt};
 const FIRST_ANSWER: Duration = Duration::from_secs(300);
 const POLL: Duration = Duration::from_millis(2);
 
-pub(super) struct Server {
-    pub(super) address: SocketAddr,
+pub(crate) struct Server {
+    pub(crate) address: SocketAddr,
     /// What was started, for the record.
-    pub(super) commands: Vec<String>,
+    pub(crate) commands: Vec<String>,
     /// From the first command to the first 200.
-    pub(super) took: Duration,
+    pub(crate) took: Duration,
     started: Instant,
     children: Vec<(Child, Signal)>,
 }
 
 impl Server {
-    pub(super) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr) -> Self {
         Self {
             address,
             commands: Vec::new(),
@@ -37,7 +37,7 @@ impl Server {
     }
 
     /// Starts one more process of the stack, writing to `log`; `stop` is its graceful stop.
-    pub(super) fn spawn(&mut self, command: &mut Command, log: &Path, stop: Signal) -> Result<()> {
+    pub(crate) fn spawn(&mut self, command: &mut Command, log: &Path, stop: Signal) -> Result<()> {
         interrupt::check()?;
         let file = File::create(log)?;
         let mut tied = command::tied(command);
@@ -55,7 +55,7 @@ impl Server {
     }
 
     /// Returns once `path` answers 200; a stack that ends before fails with its log's end.
-    pub(super) fn ready(mut self, path: &str, log: &Path) -> Result<Self> {
+    pub(crate) fn ready(mut self, path: &str, log: &Path) -> Result<Self> {
         loop {
             if http::get(self.address, path).is_ok_and(|answer| answer.status == 200) {
                 self.took = self.started.elapsed();
@@ -73,7 +73,13 @@ impl Server {
         }
     }
 
-    pub(super) fn processes(&self) -> Vec<descendants::Process> {
+    /// The process that was started first.
+    pub(crate) fn first(&self) -> i32 {
+        let first = self.children.first();
+        first.map_or(0, |(child, _)| child.id().cast_signed())
+    }
+
+    pub(crate) fn processes(&self) -> Vec<descendants::Process> {
         self.children
             .iter()
             .flat_map(|(child, _)| descendants::tree(child.id().cast_signed()))

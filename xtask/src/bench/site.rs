@@ -51,7 +51,7 @@ impl Site {
 }
 
 /// Readable by the user that PostgreSQL's server runs as.
-pub(super) fn work_folder() -> Result<TempDir> {
+pub(crate) fn work_folder() -> Result<TempDir> {
     let folder = tempfile::Builder::new()
         .prefix("hotclub-bench-")
         .tempdir()?;

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::reader::{Reader, Section};
-use crate::model::{Database, Engine, Env, EnvVar, Origin};
+use crate::model::{Backup, Database, Engine, Env, EnvVar, Origin};
 use crate::value::{self, Wrong};
 use crate::{Secret, env_file};
 
@@ -82,6 +82,7 @@ pub(super) fn database(reader: &mut Reader, top: &mut Section<'_>) -> Database {
         value::whole(v, VERSIONS.0, VERSIONS.1)
     });
     let wait = reader.get(&mut section, "wait", value::positive_duration);
+    let backup = backup(reader, &mut section);
     reader.end(section);
     if let (Some(Engine::Sqlite | Engine::Url(_)), Some(_)) = (&engine, version) {
         let message = "`database.version` has no effect on a database that Hotclub does not manage";
@@ -92,6 +93,30 @@ pub(super) fn database(reader: &mut Reader, top: &mut Section<'_>) -> Database {
         engine: engine.unwrap_or(default.engine),
         version,
         wait: wait.unwrap_or(default.wait),
+        backup,
+    }
+}
+
+fn backup(reader: &mut Reader, database: &mut Section<'_>) -> Backup {
+    const EXAMPLE: &str = "\"mail -s backup admin\"";
+    let mut section = reader.table(database, "backup");
+    let default = Backup::default();
+    let mut flag = |key, default| {
+        let value = reader.get(&mut section, key, value::boolean);
+        value.unwrap_or(default)
+    };
+    let daily = flag("daily", default.daily);
+    let before_migrations = flag("before_migrations", default.before_migrations);
+    let media = flag("media", default.media);
+    let keep = reader.get(&mut section, "keep", |v| value::whole(v, 1, 1000));
+    let command = reader.get(&mut section, "command", |v| value::text(v, EXAMPLE));
+    reader.end(section);
+    Backup {
+        keep: keep.unwrap_or(default.keep),
+        daily,
+        before_migrations,
+        media,
+        command,
     }
 }
 

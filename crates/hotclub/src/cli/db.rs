@@ -1,5 +1,6 @@
 //! `hotclub db`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
 #[derive(Debug, clap::Args)]
@@ -11,7 +12,7 @@ pub(crate) struct DbArgs {
 #[derive(Debug, clap::Subcommand)]
 pub(crate) enum DbCommand {
     /// Copy the database and the media folder, and prove the copy by restoring it beside
-    Backup(BackupsArgs),
+    Backup(BackupArgs),
     /// List the backups, and what restores have put aside
     Backups(BackupsArgs),
     /// Restore a backup beside the live data, check it, and swap
@@ -20,6 +21,38 @@ pub(crate) enum DbCommand {
     Undo(OldArgs),
     /// Drop what restores have put aside
     DropOld(OldArgs),
+    /// Open psql on the database, as the site's own role
+    Shell(ShellArgs),
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct BackupArgs {
+    /// The project's folder
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+
+    /// Print the manifest as JSON
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// The day's own, which `up` makes
+    #[arg(long, hide = true)]
+    pub(crate) daily: bool,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ShellArgs {
+    /// The project's folder
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
+
+    /// As the cluster's superuser
+    #[arg(long)]
+    pub(crate) admin: bool,
+
+    /// What psql is given, e.g. `-- -c 'SELECT 1'`
+    #[arg(last = true)]
+    pub(crate) args: Vec<OsString>,
 }
 
 #[derive(Debug, clap::Args)]

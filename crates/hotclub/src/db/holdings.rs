@@ -3,6 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
+use hotclub_config::Backup;
 use hotclub_django::inspection::Inspection;
 use hotclub_postgres::backup::{Holdings, Source, Sqlite, Store};
 use hotclub_postgres::{Access, Error};
@@ -12,15 +13,11 @@ use crate::project::learnt;
 use crate::project::{Project, State};
 use crate::up::database::{Database, cluster_of};
 
-/// How many backups of each reason stay: two weeks of daily ones.
-const KEEP: usize = 14;
-
 /// A project's data, open and locked.
 pub(crate) struct Data {
     pub(crate) store: Store,
     pub(crate) holdings: Holdings,
-    /// How many backups of each reason stay.
-    pub(crate) keep: usize,
+    pub(crate) rules: Backup,
     state: PathBuf,
 }
 
@@ -87,9 +84,9 @@ impl Data {
             holdings: Holdings {
                 site: project.site.name.clone(),
                 database,
-                media: media(project, inspection),
+                media: media(project, inspection).filter(|_| project.site.database.backup.media),
             },
-            keep: KEEP,
+            rules: project.site.database.backup.clone(),
             state: state.dir.clone(),
         }
     }

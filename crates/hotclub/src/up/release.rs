@@ -50,7 +50,6 @@ async fn release(
     if commands.is_empty() {
         return Ok(());
     }
-    console.begin("migrations");
     let app = project.app()?;
     let file = state.dir.join("released.json");
     let code = sources::digest_of_sources(&app.project, &[], std::slice::from_ref(&app.state));
@@ -60,9 +59,12 @@ async fn release(
     if let Some(place) = &before
         && memory::recall::<()>(&file, &circumstances(place)).is_some()
     {
+        console.begin("migrations");
         console.skipped("nothing changed");
         return Ok(());
     }
+    crate::db::before_migrations(project, state, database, console).await?;
+    console.begin("migrations");
     let report = |progress: Progress| console.progress(&progress.message);
     migrate::run(app, &commands, &report)
         .await

@@ -8,6 +8,7 @@ mod garbage;
 mod hostile;
 mod kills;
 mod reloads;
+mod slow;
 mod soak;
 mod upgrades;
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use hotclub_testkit::{Ended, Launch, Postgres, Program, Project, need, python};
+use hotclub_testkit::{Ended, Launch, Postgres, Program, Project, need, python, until_within};
 use serde_json::Value;
 
 use crate::hotclub;
@@ -80,6 +80,15 @@ fn a_postgres_site_is_backed_up_and_restored_while_it_is_up_and_while_it_is_not(
     count(&program, "postgresql 2");
     assert_eq!(project.read("media/a.txt"), "first");
     post(&program, 1);
+    let rows = [
+        "--",
+        "-A",
+        "-t",
+        "-c",
+        "SELECT current_user, count(*) FROM django_session",
+    ];
+    let shell = good(db(&project, "shell", &rows));
+    assert_eq!(shell.stdout.trim(), "site|3");
     let listed = backups(&project);
     assert_eq!(listed["backups"][0]["proof"]["state"], "proven");
     assert_eq!(listed["backups"][0]["reason"], "manual");
@@ -118,4 +127,71 @@ fn a_sqlite_site_is_backed_up_and_restored_while_it_is_up() {
     count(&program, "sqlite 5");
     good(db(&project, "drop-old", &[]));
     program.stop();
+
+    // The day's own is made when the last is older than a day.
+    good(db(&project, "backup", &["--daily"]));
+    let (folder, made_at) = newest(&project);
+    let manifest = format!("{folder}/manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let aged = text.replace(&format!("\"made_at\": {made_at}"), "\"made_at\": 1000000");
+    assert_ne!(aged, text);
+    std::fs::write(manifest, aged).unwrap();
+    let program = up(&project).serve();
+    let is_daily = || {
+        let all = backups(&project);
+        let all = all["backups"].as_array().unwrap().iter();
+        (all.filter(|one| one["reason"] == "daily").count() == 2).then_some(())
+    };
+    until_within(LIMIT, "the day's backup", is_daily);
+    program.stop();
 }
+
+fn newest(project: &Project) -> (String, u64) {
+    let newest = &backups(project)["backups"][0];
+    let folder = newest["folder"].as_str().unwrap().to_owned();
+    (folder, newest["made_at"].as_u64().unwrap())
+}
+
+#[test]
+fn a_backup_that_fails_is_told_and_holds_migrations_back() {
+    let python = need!(python());
+    let project = project(&python, "", &[]);
+    let told = "[database.backup]\ncommand = \"echo $HOTCLUB_SITE: $HOTCLUB_MESSAGE > told\"\n";
+    project.write(
+        "hotclub.toml",
+        &format!("[database]\nengine = \"sqlite\"\n{told}"),
+    );
+    up(&project).serve().stop();
+    // A file where the folder belongs.
+    std::fs::remove_dir_all(project.path(".hotclub/backups")).unwrap();
+    project.write(".hotclub/backups", "");
+    let told = project.path("told");
+    let here = |launch: Launch| launch.within(project.dir());
+    bad(here(db(&project, "backup", &[])), &["backups"]);
+    let text = project.read("told");
+    assert!(text.starts_with("site: cannot "), "{text}");
+    std::fs::remove_file(&told).unwrap();
+
+    project.append("mysite/urls.py", "# changed\n");
+    up(&project).serve().stop();
+    project
+        .write("poems/__init__.py", "")
+        .write("poems/migrations/__init__.py", "")
+        .write("poems/migrations/0001_initial.py", MIGRATION)
+        .edit(
+            "mysite/settings.py",
+            "INSTALLED_APPS = [",
+            "INSTALLED_APPS = ['poems',",
+        );
+    let refused = crate::up::refusal(here(up(&project)));
+    says(&refused, &["backups", "before_migrations = false"]);
+    assert!(told.exists());
+    project.edit(
+        "hotclub.toml",
+        "[database.backup]",
+        "[database.backup]\nbefore_migrations = false",
+    );
+    up(&project).serve().stop();
+}
+
+const MIGRATION: &str = "from django.db import migrations\nclass Migration(migrations.Migration):\n    initial = True\n";

@@ -12,6 +12,7 @@ mod slow;
 use std::fs;
 
 use hotclub_testkit::{Launch, Program, Project};
+use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
 use crate::serve::{app_of, serve};
 
@@ -40,8 +41,21 @@ fn limited(limits: &[&str]) -> (Project, Launch) {
     (project, launch)
 }
 
+/// Lets this test program open so many files, if it may.
+pub(crate) fn open_files(enough: u64) -> bool {
+    let ours = getrlimit(Resource::Nofile);
+    if ours.maximum.is_some_and(|most| most < enough) {
+        return false;
+    }
+    let raised = Rlimit {
+        current: ours.maximum.map(|most| most.min(65_536)).or(Some(65_536)),
+        ..ours
+    };
+    setrlimit(Resource::Nofile, raised).is_ok()
+}
+
 /// Bytes of memory that the program itself has.
-fn memory(program: &Program) -> u64 {
+pub(crate) fn memory(program: &Program) -> u64 {
     let status = fs::read_to_string(format!("/proc/{}/statm", program.pid())).unwrap();
     let pages: u64 = status.split(' ').nth(1).unwrap().parse().unwrap();
     pages * rustix::param::page_size() as u64

@@ -57,6 +57,11 @@ pub(crate) async fn ready(client: &Client) -> Result<(), Error> {
     client.batch_execute(SESSION).await
 }
 
+/// Whether there is any table of the site's own.
+pub(crate) async fn has_tables(client: &Client) -> Result<bool, Error> {
+    Ok(!client.query(TABLES, &[]).await?.is_empty())
+}
+
 /// Reads it all, in whatever transaction the session is in.
 pub(crate) async fn take(client: &Client) -> Result<Fingerprint, Error> {
     let mut tables = BTreeMap::new();

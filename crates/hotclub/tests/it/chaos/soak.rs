@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use hotclub_testkit::{Program, Question, Storm, Weather, descriptors};
 use serde_json::json;
 
-use super::{ECHO, record, soak, weather};
+use super::{ECHO, is_long, record, soak, weather};
 use crate::serve::{app_of, serve};
 
 /// Mostly small GETs, some POSTs, some bodies that go to a file.
@@ -69,8 +69,9 @@ fn a_soak_leaves_memory_and_descriptors_flat() {
     let (program_after, workers_after) = memory(&program);
     let files_after = descriptors(program.pid()).len();
     let outcome = storm.finish();
+    let share = (100.0 * outcome.rate() / most).round() / 100.0;
     let more = json!({
-        "rate": outcome.rate().round(), "most_rate": most.round(),
+        "rate": outcome.rate().round(), "most_rate": most.round(), "share": share,
         "program_kib": [program_before, program_after, most_program],
         "workers_kib": [workers_before, workers_after],
         "descriptors": [files, files_after],
@@ -78,6 +79,8 @@ fn a_soak_leaves_memory_and_descriptors_flat() {
     let seconds = usize::try_from(length.as_secs()).unwrap();
     record("soak", seconds, &outcome, &more);
     outcome.lost_nothing();
+    // Short, it shares the machine with other tests; at length it is the load that is promised.
+    assert!(!is_long() || share >= 0.65, "{more}");
     assert!(flat(program_before, program_after), "{more}");
     assert!(flat(workers_before, workers_after), "{more}");
     // Spooled bodies under way come and go.

@@ -5,6 +5,7 @@ use std::process::{Command, Output};
 use hotclub_testkit::need;
 
 use super::{TELLS, h2c};
+use crate::https::{certificate, https_address};
 
 const SMALL: &str = r#"
 def application(environ, start_response):
@@ -45,6 +46,20 @@ fn h2load_loses_nothing() {
         assert!(told.contains(&good), "{told}");
         assert!(told.contains(&format!("{all} 2xx")), "{told}");
     }
+    program.stop();
+}
+
+#[test]
+fn h2load_over_tls_loses_nothing() {
+    let (project, launch) = h2c(SMALL, 2);
+    let (chain, key) = certificate(project.dir(), "a", &["a.test"]);
+    let launch = launch.arg("--certfile").arg(chain);
+    let program = launch.arg("--keyfile").arg(key).serve();
+    let url = format!("https://{}/?50000", https_address(&program));
+    let told = need!(run("h2load", &["-n500", "-c10", "-m20", &url]));
+    assert!(told.contains("Application protocol: h2\n"), "{told}");
+    let good = "500 succeeded, 0 failed, 0 errored, 0 timeout";
+    assert!(told.contains(good), "{told}");
     program.stop();
 }
 

@@ -4,9 +4,8 @@ use std::net::TcpStream;
 use std::time::Instant;
 
 use hotclub_testkit::{Launch, Raw, until};
-use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
 
-use super::memory;
+use super::{memory, open_files};
 use crate::serve::{app_of, interpreter};
 
 const CONNECTIONS: u64 = 10_000;
@@ -24,16 +23,9 @@ def application(environ, start_response):
 /// The program is started with a soft limit of 256 descriptors, as a careless service manager might.
 #[test]
 fn ten_thousand_idle_connections_take_little_memory_and_workers_keep_their_limit_of_files() {
-    let ours = getrlimit(Resource::Nofile);
-    let enough = CONNECTIONS + 500;
-    if ours.maximum.is_some_and(|most| most < enough) {
+    if !open_files(CONNECTIONS + 500) {
         return hotclub_testkit::skip("the hard limit of open files is too low");
     }
-    let raised = Rlimit {
-        current: ours.maximum.map(|most| most.min(65_536)).or(Some(65_536)),
-        ..ours
-    };
-    setrlimit(Resource::Nofile, raised).unwrap();
     let project = app_of(FILES_APP);
     let program = Launch::new("sh")
         .args(["-c", "ulimit -S -n 256; exec \"$0\" \"$@\""])

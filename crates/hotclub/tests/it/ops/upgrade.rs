@@ -145,8 +145,8 @@ fn the_command_upgrade_returns_when_the_new_program_serves() {
     let third = installed.pid();
     ended.says(&format!("process {third} serves in the place of {second}"));
     send(third, Signal::TERM);
-    until("the last program to leave", || {
-        (!is_alive(third)).then_some(())
+    until("the last programs to leave", || {
+        (!is_alive(second) && !is_alive(third)).then_some(())
     });
     program.end_within(Duration::from_secs(5));
 }

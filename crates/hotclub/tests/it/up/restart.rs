@@ -82,8 +82,11 @@ fn a_changed_lock_file_and_a_new_migration_are_noticed() {
     );
     let program = up(&project).serve();
     assert_eq!(state_of(&program, "dependencies"), "done");
+    assert_eq!(state_of(&program, "backup"), "done");
     assert_eq!(state_of(&program, "migrations"), "done");
     program.stop();
+    let made = crate::db::backups(&project);
+    assert_eq!(made["backups"][0]["reason"], "migration", "{made:#}");
     let tables = "import sqlite3; print(sqlite3.connect('db.sqlite3').execute('select count(*) from poems_poem').fetchone()[0])";
     let output = python.run(project.dir(), &["-c", tables]);
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "0");
