@@ -105,6 +105,40 @@ fn a_key_in_the_wrong_section_is_told_its_own() {
 }
 
 #[test]
+fn an_upstream_that_is_the_site_itself_is_refused() {
+    let text = |to: &str, listen: &str| {
+        format!("[[proxy]]\nurl = \"/a/\"\nto = \"{to}\"\n[server]\nlisten = [\"{listen}\"]\n")
+    };
+    for (to, listen, is_own) in [
+        ("http://127.0.0.1:8000", "127.0.0.1:8000", true),
+        ("http://localhost:8000", "127.0.0.1:8000", true),
+        ("http://127.0.0.1:8000", "0.0.0.0:8000", true),
+        ("http://[::1]:8000", "[::]:8000", true),
+        ("http://127.0.0.1:8001", "127.0.0.1:8000", false),
+        ("http://127.0.0.2:8000", "127.0.0.1:8000", false),
+        ("http://backend:8000", "0.0.0.0:8000", false),
+        ("unix:run/a.sock", "unix:run/a.sock", true),
+        ("unix:run/a.sock", "unix:run/b.sock", false),
+    ] {
+        let read = hotclub_config::parse(&text(to, listen), Path::new("hotclub.toml"));
+        let report = read.err().map(|faults| faults.to_string());
+        let says =
+            report.is_some_and(|report| report.contains("is where this site itself listens"));
+        assert_eq!(says, is_own, "{to} {listen}");
+    }
+}
+
+#[test]
+fn a_proxy_of_the_whole_site_leaves_nothing_for_an_app() {
+    let report =
+        faults("[app]\nworkers = 2\n[[proxy]]\nurl = \"/\"\nto = \"http://a\"\n").to_string();
+    assert!(
+        report.contains("`[[proxy]]` at `/` leaves no path for `[app]`"),
+        "{report}"
+    );
+}
+
+#[test]
 fn an_upstream_with_a_path_says_what_happens_to_the_path() {
     says(
         "[[proxy]]\nurl = \"/a/\"\nto = \"http://127.0.0.1:1/base/\"\n",

@@ -177,6 +177,14 @@ impl Console {
         }
     }
 
+    /// The same for a task of its own.
+    pub(crate) fn beside(&self) -> Self {
+        Self {
+            site: self.site.clone(),
+            ..self.of_site("")
+        }
+    }
+
     /// A step begins; a terminal shows it until it ends.
     pub(crate) fn begin(&self, name: &str) {
         *self.lock() = Some((name.to_owned(), Instant::now()));

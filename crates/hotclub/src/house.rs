@@ -11,6 +11,7 @@ use hotclub_app::{AppFailure, Generation, Lane, Spec, StartError, View};
 use hotclub_front::{Front, Table};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
+use tokio::task::JoinSet;
 
 use crate::console::{Console, Event, Failure};
 use crate::listeners::Listeners;
@@ -43,14 +44,24 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    async fn start(&self, front: &Front, console: &Console) -> Result<Generation, Failure> {
-        let beginning = Beginning {
-            spec: &self.spec,
-            probe: self.probe.as_ref(),
-            traceback: self.traceback.as_deref(),
-            runtimes: front.runtimes(),
-        };
-        tuning::start(beginning, console).await
+    /// Starts a generation, whatever becomes of the plan. Dropped before its end, it leaves nothing running.
+    fn start(
+        &self,
+        front: &Front,
+        console: &Console,
+    ) -> impl Future<Output = Result<Generation, Failure>> + Send + use<> {
+        let (spec, probe) = (self.spec.clone(), self.probe.clone());
+        let (traceback, runtimes) = (self.traceback.clone(), front.runtimes().to_vec());
+        let console = console.beside();
+        async move {
+            let beginning = Beginning {
+                spec: &spec,
+                probe: probe.as_ref(),
+                traceback: traceback.as_deref(),
+                runtimes: &runtimes,
+            };
+            tuning::start(beginning, &console).await
+        }
     }
 }
 
@@ -61,8 +72,14 @@ pub(crate) struct House {
     generation: Generation,
     number: u64,
     workers: usize,
+    /// The next generation on its way up, beside everything else.
+    rising: JoinSet<(Instant, Result<Generation, Failure>)>,
+    /// There was another reason to reload while it was.
+    reload_again: bool,
     /// Old generations on their way out.
-    leaving: tokio::task::JoinSet<()>,
+    leaving: JoinSet<()>,
+    /// Becomes true when they are to be killed.
+    hurry: watch::Sender<bool>,
     /// Closed when the end begins, so that new visitors are refused and do not wait in a backlog.
     listeners: Listeners,
     systemd: Systemd,
@@ -85,7 +102,6 @@ impl House {
         let generation = plan.start(&front, console).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
-        let leaving = tokio::task::JoinSet::new();
         let view = watch::Sender::new(generation.view());
         Ok(Self {
             plan,
@@ -93,7 +109,10 @@ impl House {
             generation,
             number: 1,
             workers,
-            leaving,
+            rising: JoinSet::new(),
+            reload_again: false,
+            leaving: JoinSet::new(),
+            hurry: watch::Sender::new(false),
             listeners: Listeners::default(),
             systemd: systemd.clone(),
             status: String::new(),
@@ -134,6 +153,16 @@ impl House {
         self.metrics = Exposed::start(listeners, &sources);
     }
 
+    /// Whatever is on its way up will not be needed.
+    async fn give_up_rising(&mut self) {
+        self.rising.abort_all();
+        while let Some(done) = self.rising.join_next().await {
+            if let Ok((_, Ok(mut generation))) = done {
+                generation.kill().await;
+            }
+        }
+    }
+
     fn close(&mut self) {
         self.front.stop_accepting();
         self.listeners = Listeners::default();
@@ -162,12 +191,15 @@ impl House {
                         return self.quit(console).await;
                     }
                     Order::Upgrade => self.upgrade(console, &mut upgrade),
-                    Order::Reload => self.reload(console).await,
+                    Order::Reload => self.reload(console),
                     Order::More => self.set_workers(self.workers + 1),
                     Order::Fewer => self.set_workers(self.workers.saturating_sub(1).max(1)),
                     Order::Reopen => self.front.reopen_log(),
                 },
-                () = changed(&mut watch) => self.reload(console).await,
+                () = changed(&mut watch) => self.reload(console),
+                Some(Ok((began, outcome))) = self.rising.join_next() => {
+                    self.risen(console, began, outcome);
+                }
                 outcome = succession(&mut upgrade) => match outcome {
                     Ok(pid) => {
                         self.systemd.main_pid(pid);
@@ -196,12 +228,28 @@ impl House {
         tracing::info!(workers, "the number of workers is changed");
     }
 
-    /// A new generation beside the old one, then the switch, then the old one drains. If the new one
-    /// fails, the old one never noticed.
-    async fn reload(&mut self, console: &Console) {
-        let began = Instant::now();
+    /// Starts a new generation beside the old one. Everything else goes on meanwhile; whoever wants another reload
+    /// then gets it afterwards, for what is being imported may be older than what made them ask.
+    fn reload(&mut self, console: &Console) {
+        if !self.rising.is_empty() {
+            tracing::info!("another reload follows the one under way");
+            self.reload_again = true;
+            return;
+        }
         self.systemd.reloading();
-        let started = self.plan.start(&self.front, console).await;
+        let (began, start) = (Instant::now(), self.plan.start(&self.front, console));
+        self.rising.spawn(async move { (began, start.await) });
+    }
+
+    fn risen(&mut self, console: &Console, began: Instant, outcome: Result<Generation, Failure>) {
+        self.switch(console, began, outcome);
+        if std::mem::take(&mut self.reload_again) {
+            self.reload(console);
+        }
+    }
+
+    /// The switch, then the old generation drains. If the new one failed, the old one never noticed.
+    fn switch(&mut self, console: &Console, began: Instant, started: Result<Generation, Failure>) {
         let made = match started {
             Ok(generation) => {
                 (self.plan.table)(generation.lanes()).map(|table| (generation, table))
@@ -226,9 +274,15 @@ impl House {
         }
         self.view.send_replace(self.generation.view());
         self.systemd.ready(&self.status);
-        let grace = self.plan.graceful_timeout;
+        // Changed while it was on its way up.
+        self.generation.set_workers(self.workers);
+        let (grace, mut hurry) = (self.plan.graceful_timeout, self.hurry.subscribe());
         self.leaving.spawn(async move {
-            if old.drain(grace).await {
+            let hurry = async {
+                // An error means that the house is gone.
+                let _ = hurry.wait_for(|hurry| *hurry).await;
+            };
+            if old.drain_unless(grace, hurry).await {
                 tracing::warn!(?grace, "workers of the old generation had to be killed");
             }
         });
@@ -302,19 +356,24 @@ impl House {
 
     async fn drain(mut self, hurry: impl Future<Output = ()>) {
         self.close();
+        self.give_up_rising().await;
         let grace = self.plan.graceful_timeout;
         tokio::pin!(hurry);
         tokio::select! {
             () = self.front.drain(Instant::now() + grace) => {}
-            // Killed here and not left to be dropped: nobody may outlive us.
-            () = &mut hurry => return self.generation.kill().await,
+            () = &mut hurry => return self.kill().await,
         }
         if self.generation.drain_unless(grace, &mut hurry).await {
             tracing::warn!("workers had to be killed");
-        }
-        tokio::select! {
-            () = async { while self.leaving.join_next().await.is_some() {} } => {}
-            () = hurry => {}
+            self.hurry.send_replace(true);
+            gone(&mut self.leaving).await;
+        } else {
+            tokio::select! {
+                () = gone(&mut self.leaving) => {}
+                () = hurry => {}
+            }
+            self.hurry.send_replace(true);
+            gone(&mut self.leaving).await;
         }
         // Its threads end quickly; the access log is flushed.
         let _ended = tokio::task::spawn_blocking(move || self.front.kill()).await;
@@ -327,9 +386,22 @@ impl House {
         );
         self.systemd.stopping("ending at once");
         self.close();
-        self.generation.kill().await;
+        self.give_up_rising().await;
+        self.kill().await;
         Ok(())
     }
+
+    /// Ends every generation at once; killed here and not left to be dropped, for nobody may outlive us.
+    async fn kill(&mut self) {
+        self.hurry.send_replace(true);
+        self.generation.kill().await;
+        gone(&mut self.leaving).await;
+    }
+}
+
+/// Returns when the last of them has left.
+async fn gone(leaving: &mut JoinSet<()>) {
+    while leaving.join_next().await.is_some() {}
 }
 
 /// The outcome of an upgrade that is under way.

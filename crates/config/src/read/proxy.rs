@@ -1,5 +1,6 @@
 //! `[[proxy]]` and `[proxy.health]`: what other servers answer.
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use super::app::path;
 use super::edge::Mounts;
 use super::reader::{Reader, Section};
 use crate::defaults;
+use crate::model::{Listen, Site};
 use crate::proxy::{Balance, Health, Proxy, Upstream};
 use crate::value::{self, Wrong};
 
@@ -92,6 +94,38 @@ fn health(reader: &mut Reader, section: &mut Section<'_>) -> Option<Health> {
         timeout: timeout.unwrap_or(defaults::PROXY_HEALTH_TIMEOUT),
         host,
     })
+}
+
+/// An upstream that is this site itself would answer with itself.
+pub(super) fn no_circle(reader: &mut Reader, site: &Site) {
+    for (at, proxy) in site.proxies.iter().enumerate() {
+        let listen = &site.server.listen;
+        let own = |to: &&Upstream| listen.iter().any(|listen| is_own(listen, to));
+        if let Some(to) = proxy.to.iter().find(own) {
+            let message = format!("`{to}` is where this site itself listens");
+            let hint = "write the address of the server behind it".to_owned();
+            reader.fault(&format!("proxy.{at}.to"), message, Some(hint));
+        }
+    }
+}
+
+/// As far as the text shows: names are not looked up, and a port that is taken free is not known yet.
+fn is_own(listen: &Listen, to: &Upstream) -> bool {
+    match (listen, to) {
+        (Listen::Unix(own), Upstream::Unix(path)) => own == path,
+        (
+            Listen::Tcp(own) | Listen::Https(own),
+            Upstream::Http { host, port } | Upstream::Https { host, port },
+        ) => {
+            let ip = own.ip();
+            let is_here = match host.parse::<IpAddr>() {
+                Ok(host) => host == ip || (ip.is_unspecified() && host.is_loopback()),
+                Err(_) => host == "localhost" && (ip.is_loopback() || ip.is_unspecified()),
+            };
+            own.port() == *port && is_here
+        }
+        _ => false,
+    }
 }
 
 /// One upstream, or a list of them.

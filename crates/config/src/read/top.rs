@@ -47,12 +47,28 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.log = edge::log(reader, &mut top);
     site.server = edge::server(reader, &mut top, &[defaults::LISTEN]);
     site.https = https::https(reader, &mut top);
+    proxy::no_circle(reader, &site);
     reader.end(top);
     site
 }
 
 /// A whole site of pages leaves an app nothing to answer.
 fn no_app_left(reader: &mut Reader, site: &Site) {
+    let at = site
+        .proxies
+        .iter()
+        .position(|proxy| proxy.url.as_str() == "/");
+    if let Some(at) = at
+        && reader.has("app")
+    {
+        let message = "`[[proxy]]` at `/` leaves no path for `[app]`".to_owned();
+        let hint = "give [[proxy]] a url of its own, such as url = \"/api/\", or remove [app]";
+        reader.collision(
+            ("app", &format!("proxy.{at}.url")),
+            message,
+            hint.to_owned(),
+        );
+    }
     let is_whole = site
         .pages
         .as_ref()

@@ -132,7 +132,9 @@ fn a_health_check_takes_one_out_and_puts_it_back() {
     assert!(ask(&served).contains("\r\nRetry-After: 1\r\n"));
     well.store(true, SeqCst);
     until("it is back", || ask(&served).starts_with("HTTP/1.1 200 "));
-    let check = &checked.seen()[0].head;
+    let seen = checked.seen();
+    let is_check = |head: &&str| head.starts_with("GET /up ");
+    let check = seen.iter().map(|seen| &*seen.head).find(is_check).unwrap();
     assert_eq!(field(check, "host").as_deref(), Some("inside.example"));
 }
 

@@ -100,3 +100,77 @@ fn a_request_in_flight_during_a_reload_is_answered_by_the_old_code() {
     });
     program.stop();
 }
+
+/// Its import waits at the gate.
+fn slow(gate: &hotclub_testkit::Gate, word: &str) -> String {
+    format!(
+        "open('{}', 'rb').read()\n{}",
+        gate.path().display(),
+        words(word)
+    )
+}
+
+#[test]
+fn a_stop_during_a_slow_reload_is_obeyed_at_once() {
+    let project = project();
+    let gate = hotclub_testkit::Gate::new();
+    let program = serve("app", project.dir(), 1).serve();
+    project.write("app.py", &slow(&gate, "new"));
+    program.signal(Signal::HUP);
+    let importing = gate.wait();
+    assert_eq!(program.get("/").expect(200).text(), "old");
+    program.signal(Signal::TERM);
+    let ended = program.end_within(std::time::Duration::from_secs(15));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    drop(importing);
+}
+
+#[test]
+fn whoever_asks_for_a_reload_during_a_reload_gets_one_more() {
+    let project = project();
+    let gate = hotclub_testkit::Gate::new();
+    let mut program = serve("app", project.dir(), 1).serve();
+    project.write("app.py", &slow(&gate, "second"));
+    program.signal(Signal::HUP);
+    let importing = gate.wait();
+    project.write("app.py", &words("third"));
+    program.signal(Signal::HUP);
+    program.says("another reload follows");
+    program.signal(Signal::TTIN);
+    program.says("the number of workers is changed");
+    drop(importing);
+    until("the newest code", || {
+        (program.get("/").expect(200).text() == "third").then_some(())
+    });
+    until("two workers of it", || {
+        let alone = program.fork_servers().len() == 1;
+        (alone && program.workers().len() == 2).then_some(())
+    });
+    let told = program.stderr.all();
+    let reloads = told.iter().filter(|line| line.contains("reloaded in"));
+    assert_eq!(reloads.count(), 2, "{told:#?}");
+    // One worker more has a socket more.
+    program.forget_descriptors();
+    program.stop();
+}
+
+#[test]
+fn an_old_generation_that_still_drains_is_killed_by_a_second_signal() {
+    let gate = hotclub_testkit::Gate::new();
+    let program = super::app("gate")
+        .args(["--graceful-timeout", "300", "--timeout", "0"])
+        .serve();
+    let mut connection = program.connect();
+    let target = gate.path().display();
+    let request = format!("GET /?{target} HTTP/1.1\r\nHost: a\r\n\r\n");
+    connection.send(request).unwrap();
+    let entered = gate.wait();
+    program.signal(Signal::HUP);
+    program.says("reloaded");
+    program.signal(Signal::TERM);
+    program.says("finishing requests");
+    program.signal(Signal::TERM);
+    let ended = program.end_within(std::time::Duration::from_secs(15));
+    assert_eq!(ended.code, Some(0), "{}", ended.stderr);
+    drop((connection, entered));
+}
