@@ -94,7 +94,7 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         }
         Command::Up(args) => {
             namespace::check()?;
-            up::run(&args, console, &origin.systemd).await
+            Box::pin(up::run(&args, console, &origin.systemd)).await
         }
         Command::Host(args) => host::run(&args, console, &origin.systemd).await,
         Command::Inspect(args) => inspect::run(&args, console).await,
