@@ -47,8 +47,12 @@ use upgrade::Predecessor;
 fn main() -> ExitCode {
     // Before there is any thread: it changes the environment.
     let origin = Origin::take();
+    let kept = sys::keep_descriptors();
     let cli = Cli::parse();
     start_log();
+    if let Err(error) = kept {
+        tracing::debug!(%error, "descriptors that we were started with may reach children");
+    }
     let console = Console::new(cli.wants_json());
     let runtime = tokio::runtime::Builder::new_multi_thread()
         .worker_threads(SUPERVISOR_THREADS)

@@ -3,7 +3,7 @@
 #![allow(unsafe_code)]
 
 use std::ffi::OsString;
-use std::os::fd::{FromRawFd, OwnedFd, RawFd};
+use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Takes a variable out of the environment, so that no child gets it.
 ///
@@ -24,4 +24,22 @@ pub(crate) fn adopt(number: RawFd) -> Option<OwnedFd> {
     let fd = unsafe { OwnedFd::from_raw_fd(number) };
     rustix::io::fcntl_setfd(&fd, rustix::io::FdFlags::CLOEXEC).ok()?;
     Some(fd)
+}
+
+/// Keeps to ourselves every descriptor that whoever started us left open: a shell's log or a lock is nothing
+/// that an app, a PostgreSQL or an installer may hold.
+///
+/// To be called at the very start of `main`, before any thread exists.
+pub(crate) fn keep_descriptors() -> std::io::Result<()> {
+    for entry in std::fs::read_dir("/proc/self/fd")? {
+        let name = entry?.file_name();
+        let number = name.to_str().and_then(|name| name.parse::<RawFd>().ok());
+        let Some(number) = number.filter(|number| *number > 2) else {
+            continue;
+        };
+        // SAFETY: it was open a moment ago, no other thread closes it, and it is used for one call.
+        let fd = unsafe { BorrowedFd::borrow_raw(number) };
+        rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
+    }
+    Ok(())
 }

@@ -176,6 +176,11 @@ impl Error {
                 "was it made by another user, with sudo perhaps? Run Hotclub as that user, or give the folder away (chown -R)"
                     .to_owned()
             }
+            Error::Io { path, source, .. }
+                if matches!(source.kind(), io::ErrorKind::AlreadyExists | io::ErrorKind::NotADirectory) =>
+            {
+                format!("something else is in its place: look at it, and move {} away", path.display())
+            }
             Error::Spawn { source, .. } if source.kind() == io::ErrorKind::NotFound => {
                 "install PostgreSQL's programs as a whole: apt-get install postgresql".to_owned()
             }
