@@ -257,7 +257,7 @@ mod tests {
         let path = folder.path().join("a.log");
         std::fs::write(&path, "before\n").unwrap();
         let rotation = Rotation { size: 10, keep: 2 };
-        let log = AccessLog::open(Sink::Rotated(path.clone(), rotation), Format::Combined).unwrap();
+        let log = AccessLog::open(Sink::Rotated(path, rotation), Format::Combined).unwrap();
         for line in ["one\n", "two\n", "three\n", "a very long line\n", "four\n"] {
             log.send(line.into(), 1);
         }
