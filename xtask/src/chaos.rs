@@ -54,6 +54,9 @@ pub(crate) struct Options {
     /// Only these parts: backups, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// Keep the rows of parts in bench/results/, too, in the place of those of the same name
+    #[arg(long, requires = "only")]
+    keep: bool,
     /// Instead, the same storms against Hotclub, Gunicorn, NGINX with Gunicorn, and Granian
     #[arg(long, conflicts_with = "only")]
     compare: bool,
@@ -157,23 +160,39 @@ fn read(folder: &Path) -> Result<Vec<Value>> {
     Ok(rows)
 }
 
-/// Whole runs are kept in the repository, parts below `target/`.
+/// Whole runs are kept in the repository, parts below `target/` unless `--keep` is given.
 fn save(facts: &BTreeMap<String, String>, rows: &[Value], options: &Options) -> Result<String> {
-    let parent = if options.only.is_empty() {
+    let parent = if options.only.is_empty() || options.keep {
         project::root().join("bench/results")
     } else {
         project::target().join("chaos")
     };
     let folder = folder(&parent, facts)?;
+    let file = folder.join("chaos.json");
+    let rows = if options.keep {
+        joined(rows, &fs::read_to_string(&file).unwrap_or_default())
+    } else {
+        rows.to_vec()
+    };
     let all = json!({"facts": facts, "soak_minutes": options.minutes, "rows": rows});
-    fs::write(
-        folder.join("chaos.json"),
-        serde_json::to_string_pretty(&all)? + "\n",
-    )?;
-    let table = table(rows);
+    fs::write(file, serde_json::to_string_pretty(&all)? + "\n")?;
+    let table = table(&rows);
     fs::write(folder.join("chaos.md"), &table)?;
     eprintln!("kept in {}", folder.display());
     Ok(table)
+}
+
+/// The rows, and those of an earlier run of that day whose names are not among them.
+fn joined(rows: &[Value], earlier: &str) -> Vec<Value> {
+    let mut all = rows.to_vec();
+    let earlier: Value = serde_json::from_str(earlier).unwrap_or_default();
+    for row in earlier["rows"].as_array().into_iter().flatten() {
+        if !rows.iter().any(|new| new["name"] == row["name"]) {
+            all.push(row.clone());
+        }
+    }
+    all.sort_by_key(|row| row["name"].to_string());
+    all
 }
 
 fn table(rows: &[Value]) -> String {
@@ -215,6 +234,15 @@ mod tests {
             text.ends_with("| kills | 3 | 9 | 0 | 1.5 | 7.0 | twice 0 |\n"),
             "{text}"
         );
+    }
+
+    #[test]
+    fn a_part_that_is_run_again_takes_the_place_of_its_row() {
+        let row = |name: &str, did: u32| json!({"name": name, "did": did});
+        let earlier = json!({"rows": [row("kills", 1), row("soak", 1)]}).to_string();
+        let all = joined(&[row("kills", 2), row("deaths", 2)], &earlier);
+        assert_eq!(all, [row("deaths", 2), row("kills", 2), row("soak", 1)]);
+        assert_eq!(joined(&[row("kills", 2)], ""), [row("kills", 2)]);
     }
 
     #[test]

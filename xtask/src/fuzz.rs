@@ -61,7 +61,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let asked =
         |target: &&&str| options.only.is_empty() || options.only.iter().any(|o| o == **target);
     let targets: Vec<_> = TARGETS.iter().filter(asked).copied().collect();
-    let broken = all(&targets, options.seconds)?;
+    let broken = all(&targets, |_| options.seconds)?;
     if broken.is_empty() {
         println!(
             "{} targets, {} s each: nothing broke",
@@ -74,11 +74,12 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Builds and runs the targets; returns those that broke.
-pub(crate) fn all(targets: &[&str], seconds: u64) -> Result<Vec<String>> {
+/// Builds and runs the targets, each for its seconds; returns those that broke.
+pub(crate) fn all(targets: &[&str], seconds: impl Fn(&str) -> u64) -> Result<Vec<String>> {
     let built = build()?;
     let mut broken = Vec::new();
     for target in targets {
+        let seconds = seconds(target);
         let folder = project::target().join("fuzz").join(target);
         let corpus = folder.join("corpus");
         fs::create_dir_all(&corpus)?;

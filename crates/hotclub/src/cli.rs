@@ -1,5 +1,7 @@
 //! The command line as it was typed. Each command's own file resolves it.
 
+use std::path::Path;
+
 mod check;
 mod db;
 mod host;
@@ -61,6 +63,22 @@ pub(crate) enum Command {
     Db(DbArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
     Upgrade(UpgradeArgs),
+}
+
+impl Command {
+    /// The folder of the project that the command is about.
+    pub(crate) fn project(&self) -> Option<&Path> {
+        match self {
+            Self::Up(args) => Some(&args.dir),
+            Self::Inspect(args) => Some(&args.dir),
+            Self::Check(args) => args.config.is_none().then_some(&*args.dir),
+            Self::Tune(args) => Some(&args.dir),
+            Self::Manage(args) => Some(&args.dir),
+            Self::Maintenance(args) => Some(&args.dir),
+            Self::Db(args) => Some(args.command.project()),
+            Self::Host(_) | Self::Serve(_) | Self::Passwd(_) | Self::Upgrade(_) => None,
+        }
+    }
 }
 
 impl Cli {

@@ -15,6 +15,7 @@ use hotclub_config::{Faults, Limits, Listen, Log, Server, Site};
 use crate::cli::{HostArgs, UpArgs};
 use crate::console::{Console, Event, Failure};
 use crate::listeners::Listeners;
+use crate::owner::Owner;
 use crate::signals::Signals;
 use crate::site_file;
 use crate::systemd::Systemd;
@@ -109,14 +110,17 @@ pub(crate) async fn alone(
     args: &UpArgs,
     console: &Console,
     systemd: &Systemd,
+    owner: &Owner,
 ) -> Result<(), Failure> {
     let source = Source::Site(site.dir.clone());
     let wanted = only(site);
+    let listeners = listeners(&args.listen, &wanted, systemd)?;
+    owner.become_them()?;
     // For bodies on their way to another server; gone with us.
     let state = tempfile::Builder::new().prefix("hotclub-").tempdir()?;
     let opening = Opening {
         source,
-        listeners: listeners(&args.listen, &wanted, systemd)?,
+        listeners,
         log: crate::up::access_log(&wanted.log, args.json)?,
         state: state.path().to_owned(),
     };

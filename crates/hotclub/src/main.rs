@@ -18,6 +18,7 @@ mod manage;
 mod measure;
 mod metrics;
 mod namespace;
+mod owner;
 mod passwd;
 mod pid_file;
 mod probe;
@@ -41,6 +42,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use cli::{Cli, Command};
 use console::{Console, Failure};
+use owner::Owner;
 use systemd::Systemd;
 use upgrade::Predecessor;
 
@@ -49,6 +51,7 @@ fn main() -> ExitCode {
     let origin = Origin::take();
     let kept = sys::keep_descriptors();
     let cli = Cli::parse();
+    let owner = Owner::find(cli.command.project());
     start_log();
     if let Err(error) = kept {
         tracing::debug!(%error, "descriptors that we were started with may reach children");
@@ -59,7 +62,7 @@ fn main() -> ExitCode {
         .enable_all()
         .build();
     let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command, &console, origin)),
+        Ok(runtime) => runtime.block_on(dispatch(cli.command, &console, origin, &owner)),
         Err(error) => Err(Failure::from(error)),
     };
     match outcome {
@@ -90,7 +93,15 @@ impl Origin {
     }
 }
 
-async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result<(), Failure> {
+async fn dispatch(
+    command: Command,
+    console: &Console,
+    origin: Origin,
+    owner: &Owner,
+) -> Result<(), Failure> {
+    if !matches!(command, Command::Up(_)) {
+        owner.become_them()?;
+    }
     match command {
         Command::Serve(args) => {
             namespace::check()?;
@@ -98,7 +109,7 @@ async fn dispatch(command: Command, console: &Console, origin: Origin) -> Result
         }
         Command::Up(args) => {
             namespace::check()?;
-            Box::pin(up::run(&args, console, &origin.systemd)).await
+            Box::pin(up::run(&args, console, &origin.systemd, owner)).await
         }
         Command::Host(args) => host::run(&args, console, &origin.systemd).await,
         Command::Inspect(args) => inspect::run(&args, console).await,

@@ -14,7 +14,7 @@ pub(crate) mod learnt;
 pub(crate) mod memory;
 mod state;
 
-pub(crate) use state::State;
+pub(crate) use state::{FOLDER, State};
 
 /// A project as far as it is known.
 pub(crate) struct Project {

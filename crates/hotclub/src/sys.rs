@@ -2,7 +2,7 @@
 //! by variables of the environment.
 #![allow(unsafe_code)]
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
 
 /// Takes a variable out of the environment, so that no child gets it.
@@ -13,6 +13,14 @@ pub(crate) fn take_variable(name: &str) -> Option<OsString> {
     // SAFETY: no other thread runs yet, as the contract above demands; so nobody reads the environment.
     unsafe { std::env::remove_var(name) };
     Some(value)
+}
+
+/// Sets a variable, for us and all children.
+///
+/// To be called at the very start of `main`, before any thread exists.
+pub(crate) fn set_variable(name: &str, value: &OsStr) {
+    // SAFETY: no other thread runs yet, as the contract above demands; so nobody reads the environment.
+    unsafe { std::env::set_var(name, value) };
 }
 
 /// Owns `number` from here on if it is an open descriptor. To be called once for each.

@@ -19,6 +19,7 @@ use crate::house::House;
 use crate::https::Certifier;
 use crate::listeners::Listeners;
 use crate::metrics;
+use crate::owner::Owner;
 use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::systemd::Systemd;
@@ -33,14 +34,21 @@ pub(crate) async fn run(
     args: &UpArgs,
     console: &Console,
     systemd: &Systemd,
+    owner: &Owner,
 ) -> Result<(), Failure> {
     let site = crate::site_file::load(&args.dir, console)?;
     if !face::has_app(&site) {
-        return host::alone(site, args, console, systemd).await;
+        return host::alone(site, args, console, systemd, owner).await;
     }
     let mut signals = Signals::listen()?;
     let mut database = Database::None;
-    let outcome = serve(args, site, console, systemd, &mut signals, &mut database).await;
+    let beginning = Beginning {
+        args,
+        console,
+        systemd,
+        owner,
+    };
+    let outcome = serve(beginning, site, &mut signals, &mut database).await;
     match &database {
         Database::Managed(server) => {
             tokio::select! {
@@ -59,17 +67,25 @@ pub(crate) async fn run(
     outcome
 }
 
+/// How we were started, and by whom.
+#[derive(Clone, Copy)]
+struct Beginning<'a> {
+    args: &'a UpArgs,
+    console: &'a Console,
+    systemd: &'a Systemd,
+    owner: &'a Owner,
+}
+
 async fn serve(
-    args: &UpArgs,
+    beginning: Beginning<'_>,
     site: Site,
-    console: &Console,
-    systemd: &Systemd,
     signals: &mut Signals,
     database: &mut Database,
 ) -> Result<(), Failure> {
+    let Beginning { args, console, .. } = beginning;
     let began = Instant::now();
     let prepared = tokio::select! {
-        prepared = prepare(args, site, console, systemd, database) => prepared?,
+        prepared = prepare(beginning, site, database) => prepared?,
         _ = signals.stop() => return Ok(()),
     };
     let Prepared {
@@ -110,12 +126,16 @@ struct Prepared {
 }
 
 async fn prepare(
-    args: &UpArgs,
+    beginning: Beginning<'_>,
     site: Site,
-    console: &Console,
-    systemd: &Systemd,
     database: &mut Database,
 ) -> Result<Prepared, Failure> {
+    let Beginning {
+        args,
+        console,
+        systemd,
+        owner,
+    } = beginning;
     systemd.status("preparing environment, database and files");
     let addresses = if args.listen.is_empty() {
         &site.server.listen
@@ -125,6 +145,8 @@ async fn prepare(
     let listeners = Listeners::activated_or_open(systemd, addresses, "--listen")?;
     let wanted = args.metrics.as_ref().or(site.server.metrics.as_ref());
     let metrics = metrics::open(wanted)?;
+    owner.become_them()?;
+    owner.tell(console);
 
     let mut project = Project::find(site, args.workers)?;
     let state = State::open(&project)?;
@@ -184,9 +206,6 @@ pub(crate) fn fit(project: &Project, console: &Console) -> Result<(), Failure> {
             "add {} to the project's dependencies",
             missing.package
         )));
-    }
-    if rustix::process::geteuid().is_root() {
-        console.note("running as root, and so does the app: on a server, use a user of its own");
     }
     if project.inspection.debug {
         console.warning(

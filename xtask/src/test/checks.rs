@@ -65,9 +65,19 @@ pub(crate) fn deny(context: &Context) -> Result<Outcome> {
     Ok(outcome)
 }
 
-/// Twenty seconds each in CI, five elsewhere: the short form of `cargo xtask fuzz`.
+/// What a worker may send to the front. The other direction is fuzzed in Python, see `sites::python`.
+const FRAMES: [&str; 2] = ["frames", "reply"];
+/// For each direction between front and worker, in CI.
+pub(super) const LONG: u64 = 60;
+
+/// The short form of `cargo xtask fuzz`. In CI a minute for each of [`FRAMES`] and a quarter for the others, elsewhere
+/// five seconds.
 pub(crate) fn fuzz(_: &Context) -> Result<Outcome> {
-    let seconds = if project::in_ci() { 20 } else { 5 };
+    let seconds = |target: &str| match (project::in_ci(), FRAMES.contains(&target)) {
+        (true, true) => LONG,
+        (true, false) => 15,
+        (false, _) => 5,
+    };
     let broken = crate::fuzz::all(&crate::fuzz::TARGETS, seconds)?;
     Ok(Outcome {
         problems: broken

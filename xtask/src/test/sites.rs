@@ -5,7 +5,7 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use super::checks::check;
+use super::checks::{LONG, check};
 use super::rust::count_run;
 use super::step::Outcome;
 use super::{Context, count};
@@ -49,6 +49,9 @@ pub(crate) fn python(context: &Context) -> Result<Outcome> {
         pytest
             .args(["-m", "pytest", "-q", "-ra", "python/tests"])
             .env("PYTHONPATH", "python");
+        if project::in_ci() {
+            pytest.env("HOTCLUB_FUZZ_SECONDS", LONG.to_string());
+        }
         outcome.absorb(count_run(context, &mut pytest, count::pytest)?);
     }
     Ok(outcome)

@@ -1,7 +1,7 @@
 //! `hotclub db`.
 
 use std::ffi::OsString;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DbArgs {
@@ -23,6 +23,19 @@ pub(crate) enum DbCommand {
     DropOld(OldArgs),
     /// Open psql on the database, as the site's own role
     Shell(ShellArgs),
+}
+
+impl DbCommand {
+    /// The project's folder.
+    pub(crate) fn project(&self) -> &Path {
+        match self {
+            Self::Backup(args) => &args.dir,
+            Self::Backups(args) => &args.dir,
+            Self::Restore(args) => &args.dir,
+            Self::Undo(args) | Self::DropOld(args) => &args.dir,
+            Self::Shell(args) => &args.dir,
+        }
+    }
 }
 
 #[derive(Debug, clap::Args)]

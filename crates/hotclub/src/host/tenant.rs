@@ -114,6 +114,9 @@ async fn start(
 ) -> Result<(Arc<FrontSite>, Vec<Arc<Proxy>>, Generation), Failure> {
     let Ground { state, database } = ground;
     up::fit(project, console)?;
+    if rustix::process::geteuid().is_root() {
+        console.note("running as root, and so does the app: on a server, use a user of its own");
+    }
     let statics = release::run(project, state, database, console).await?;
     console.begin("app");
     let detected = site::detected(project, &statics)?;

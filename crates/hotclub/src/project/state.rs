@@ -3,6 +3,7 @@
 //! `.hotclub/` in the project, which ignores itself in git; or a folder among the user's (or the system's) state
 //! when the project is read-only, or when PostgreSQL's user could not reach it.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::path::{Path, PathBuf};
@@ -14,7 +15,10 @@ use rustix::fs::FlockOperation;
 use super::Project;
 use crate::console::Failure;
 
-const FOLDER: &str = ".hotclub";
+pub(crate) const FOLDER: &str = ".hotclub";
+
+/// Where root's are that cannot be in the project.
+const ROOTS: &str = "/var/lib/hotclub/up";
 
 /// The open folder; its lock is held until it is dropped, and released by a crash.
 #[derive(Debug)]
@@ -45,6 +49,15 @@ impl State {
     /// The folder of a site without an app, which needs one only for what a person puts there.
     pub(crate) fn folder_without_app(site: &Site) -> PathBuf {
         site.dir.join(FOLDER)
+    }
+
+    /// The folder that root has made elsewhere for the project in `root`, whatever its name was then.
+    pub(crate) fn of_root(root: &Path) -> Option<PathBuf> {
+        let suffix = suffix(root);
+        let mut all = fs::read_dir(ROOTS).ok()?.flatten();
+        let is_its = |name: OsString| name.to_string_lossy().ends_with(&suffix);
+        all.find(|entry| is_its(entry.file_name()))
+            .map(|entry| entry.path())
     }
 
     /// Whether an `up` got as far as asking the settings.
@@ -81,7 +94,7 @@ fn is_fit(dir: &Path) -> bool {
 
 fn elsewhere(project: &Project) -> Result<PathBuf, Failure> {
     let base = if rustix::process::geteuid().is_root() {
-        PathBuf::from("/var/lib/hotclub/up")
+        PathBuf::from(ROOTS)
     } else {
         let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);
         let home = || std::env::var_os("HOME").map(|home| Path::new(&home).join(".local/state"));
@@ -90,13 +103,14 @@ fn elsewhere(project: &Project) -> Result<PathBuf, Failure> {
             .map(|base| base.join("hotclub"))
             .ok_or_else(|| Failure::new("the project is read-only and HOME is not set"))?
     };
-    // Two projects may have the same name.
-    let path = project.found.root.as_os_str().as_encoded_bytes();
-    Ok(base.join(format!(
-        "{}-{:016x}",
-        project.site.name,
-        super::memory::digest([path])
-    )))
+    let suffix = suffix(&project.found.root);
+    Ok(base.join(format!("{}{suffix}", project.site.name)))
+}
+
+/// Two projects may have the same name.
+fn suffix(root: &Path) -> String {
+    let path = root.as_os_str().as_encoded_bytes();
+    format!("-{:016x}", super::memory::digest([path]))
 }
 
 fn ignore_in_git(dir: &Path) -> io::Result<()> {

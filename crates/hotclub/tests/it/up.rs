@@ -3,6 +3,7 @@
 mod failures;
 mod files;
 mod fresh;
+mod owner;
 pub(crate) mod postgres;
 mod restart;
 mod settings;

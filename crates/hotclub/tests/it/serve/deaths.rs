@@ -1,5 +1,7 @@
 //! Workers that hang, die or are killed.
 
+use std::time::{Duration, Instant};
+
 use hotclub_testkit::{Gate, Load, Process, descriptors, until};
 
 use super::{PID_APP, app_of, serve};
@@ -31,6 +33,72 @@ fn a_request_that_takes_too_long_is_a_504_and_its_stack_is_logged() {
         .expect(504);
     program.says("waits_for_ever");
     // A new worker takes over.
+    program.get("/").expect(200);
+    program.stop();
+}
+
+#[test]
+fn who_waited_too_long_for_a_worker_gets_503_and_who_was_in_hand_is_served() {
+    let project = app_of(HANGS);
+    let gate = Gate::new();
+    let program = serve("app", project.dir(), 1).serve();
+    let target = gate.path().display();
+    let mut served = program.connect();
+    served
+        .send(format!("GET /?{target} HTTP/1.1\r\nHost: a\r\n\r\n"))
+        .unwrap();
+    let entered = gate.wait();
+    let began = Instant::now();
+    let waited = program.get("/").expect(503);
+    let took = began.elapsed();
+    assert!(waited.header("retry-after").is_some());
+    assert!(took > Duration::from_millis(9900), "too early: {took:?}");
+    assert!(took < Duration::from_secs(15), "too late: {took:?}");
+    drop(entered);
+    served.read("GET").unwrap().expect(200);
+    drop(served);
+    program.get("/").expect(200);
+    program.stop();
+}
+
+/// Sends the beginning of its answer and hangs, or ends its process before it has answered anything.
+const BREAKS_OFF: &str = r#"
+import os, time
+
+def application(environ, start_response):
+    if environ["PATH_INFO"] == "/die":
+        os._exit(3)
+    start_response("200 OK", [("Content-Type", "text/plain")])
+    yield b"the beginning"
+    while environ["PATH_INFO"] == "/hang":
+        time.sleep(0.01)
+"#;
+
+#[test]
+fn a_deadline_after_the_head_cuts_the_answer_so_that_the_client_can_tell() {
+    let project = app_of(BREAKS_OFF);
+    let program = serve("app", project.dir(), 1)
+        .args(["--timeout", "1"])
+        .allow(" ERROR ")
+        .serve();
+    let answer = program.get("/hang");
+    assert_eq!(answer.status, 200);
+    assert!(!answer.complete, "{answer:?}");
+    assert_eq!(answer.text(), "the beginning");
+    program.says("GET /hang (");
+    program.get("/").expect(200);
+    program.stop();
+}
+
+#[test]
+fn a_crash_loop_backs_off_says_so_and_does_not_end_the_server() {
+    let project = app_of(BREAKS_OFF);
+    let program = serve("app", project.dir(), 1).allow(" ERROR ").serve();
+    for _ in 0..6 {
+        program.request("POST", "/die", &[], b"").expect(502);
+    }
+    let line = program.says("workers keep dying; the next one starts after a pause");
+    assert!(line.contains("delay="), "{line}");
     program.get("/").expect(200);
     program.stop();
 }
