@@ -183,6 +183,10 @@ fn hint(address: &Address, error: &io::Error, option: &str) -> Option<String> {
         (Address::Unix(_), io::ErrorKind::AddrInUse) => {
             Some("another program listens there, or the file is no socket".to_owned())
         }
+        (Address::Unix(path), io::ErrorKind::NotFound) => {
+            let folder = path.parent().unwrap_or(path).display();
+            Some(format!("there is no folder {folder}: make it first"))
+        }
         (Address::Unix(_), io::ErrorKind::InvalidInput) => {
             Some("the path of a Unix socket has at most 107 bytes".to_owned())
         }

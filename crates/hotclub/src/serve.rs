@@ -173,7 +173,7 @@ impl Sockets {
         Ok(Self {
             listeners: Listeners::activated_or_open(systemd, &addresses(args)?, "--bind")?,
             metrics: metrics::open(args.metrics.as_ref())?,
-            workers: args.workers as usize,
+            workers: workers(args)?,
         })
     }
 }
@@ -234,7 +234,7 @@ fn plain_addresses(args: &ServeArgs) -> Result<Vec<Listen>, Failure> {
     if !args.bind.is_empty() {
         return Ok(args.bind.clone());
     }
-    let Some(port) = std::env::var_os("PORT") else {
+    let Some(port) = variable("PORT") else {
         return Ok(vec![Listen::Tcp(defaults::LISTEN)]);
     };
     let port = port
@@ -248,6 +248,28 @@ fn plain_addresses(args: &ServeArgs) -> Result<Vec<Listen>, Failure> {
         Ipv4Addr::UNSPECIFIED,
         port,
     )))])
+}
+
+/// Those of the command line, or of the variable that platforms set and Gunicorn reads.
+fn workers(args: &ServeArgs) -> Result<usize, Failure> {
+    let (None, Some(text)) = (args.workers, variable("WEB_CONCURRENCY")) else {
+        return Ok(args.workers.unwrap_or(1) as usize);
+    };
+    let workers = text.to_str().and_then(|text| text.parse().ok());
+    workers
+        .filter(|workers| (1..=512).contains(workers))
+        .ok_or_else(|| {
+            Failure::new(format!(
+                "WEB_CONCURRENCY is {}, which is no number of workers",
+                text.display()
+            ))
+            .hint("unset WEB_CONCURRENCY, set it to a number from 1 to 512, or use --workers")
+        })
+}
+
+/// A variable that says something: compose files set empty ones for those that are not there.
+fn variable(name: &str) -> Option<OsString> {
+    std::env::var_os(name).filter(|value| !value.is_empty())
 }
 
 fn spec(args: &ServeArgs, worker: PathBuf, buffers: &Arc<Buffers>) -> Result<Spec, Failure> {
@@ -287,7 +309,7 @@ fn spec(args: &ServeArgs, worker: PathBuf, buffers: &Arc<Buffers>) -> Result<Spe
         buffers: Arc::clone(buffers),
         counts: Arc::default(),
         policy: Policy {
-            workers: args.workers as usize,
+            workers: workers(args)?,
             threads,
             lanes: 1,
             max_requests: args.max_requests,

@@ -24,10 +24,9 @@ pub(crate) struct ServeArgs {
     #[arg(long, value_name = "FILE", requires = "certfile")]
     pub(crate) keyfile: Option<PathBuf>,
 
-    /// Worker processes
-    #[arg(long, short, env = "WEB_CONCURRENCY", value_name = "N", default_value = "1",
-          value_parser = clap::value_parser!(u32).range(1..=512))]
-    pub(crate) workers: u32,
+    /// Worker processes [default: $WEB_CONCURRENCY, or 1]
+    #[arg(long, short, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=512))]
+    pub(crate) workers: Option<u32>,
 
     /// Threads in each worker
     #[arg(long, value_name = "N", default_value = "1",

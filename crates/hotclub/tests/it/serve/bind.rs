@@ -63,6 +63,37 @@ fn web_concurrency_and_port_are_honoured() {
 }
 
 #[test]
+fn empty_variables_say_nothing_and_wrong_ones_are_named() {
+    let project = app_of(super::PID_APP);
+    let launch = || {
+        hotclub()
+            .args(["serve", "app", "--python"])
+            .arg(interpreter())
+            .within(project.dir())
+    };
+    let program = launch()
+        .args(["--bind", "127.0.0.1:0"])
+        .env("WEB_CONCURRENCY", "")
+        .env("PORT", "")
+        .env("FORWARDED_ALLOW_IPS", "")
+        .serve();
+    assert_eq!(program.workers().len(), 1);
+    program.stop();
+    for (name, value) in [("WEB_CONCURRENCY", "two"), ("PORT", "99999")] {
+        launch()
+            .env(name, value)
+            .fail()
+            .says(&format!("{name} is {value}"))
+            .says("hint: ");
+    }
+    launch()
+        .args(["--bind", "unix:/is-not-there/app.sock"])
+        .fail()
+        .says("/is-not-there")
+        .says("hint: there is no folder");
+}
+
+#[test]
 fn a_port_that_is_taken_is_named_with_a_hint() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
