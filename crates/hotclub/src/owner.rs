@@ -6,7 +6,6 @@
 
 use std::ffi::CString;
 use std::fs;
-use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
@@ -98,11 +97,8 @@ fn choose(dir: &Path) -> Result<User, String> {
     }
     let user = User::from_uid(owner.into()).ok().flatten();
     let user = user.ok_or_else(|| format!("the folder's owner, {owner}, is no user here"))?;
-    let made = [dir.join(crate::project::FOLDER)];
-    let made = made.into_iter().chain(State::of_root(dir));
-    let foreign: Option<PathBuf> = made
-        .filter(|state| uid(state).is_ok_and(|found| found != owner))
-        .next();
+    let mut made = std::iter::once(dir.join(crate::project::FOLDER)).chain(State::of_root(dir));
+    let foreign: Option<PathBuf> = made.find(|state| uid(state).is_ok_and(|found| found != owner));
     if let Some(state) = foreign {
         let state = state.display();
         return Err(format!("{state} is of an earlier start as root"));
