@@ -146,12 +146,12 @@ async fn prepare(
     let wanted = args.metrics.as_ref().or(site.server.metrics.as_ref());
     let metrics = metrics::open(wanted)?;
     owner.become_them()?;
-    owner.tell(console);
 
     let mut project = Project::find(site, args.workers)?;
     let state = State::open(&project)?;
     project.install(&state, console).await?;
     *database = database::settle(&mut project, &state, console).await?;
+    owner.tell(console);
     fit(&project, console)?;
     let statics = release::run(&project, &state, database, console).await?;
 
