@@ -45,7 +45,7 @@ def round_of(site: Harness, outstanding: int, seconds: float) -> float:
     environ = b"\0".join(f"{key}\0{value}".encode() for key, value in ENVIRON.items())
     message = bytearray(HEADER.pack(1, 0, 0, len(environ), 1, 0, 0) + environ)
     socks = {stream.sock.fileno(): stream.sock for stream in site.streams.values()}
-    left = {fd: b"" for fd in socks}
+    left = dict.fromkeys(socks, b"")
     poll = select.epoll()
     for fd in socks:
         poll.register(fd, select.EPOLLIN)

@@ -1,95 +1,130 @@
-//! `cargo xtask bench`: Hotclub beside NGINX + Gunicorn and Granian, on this machine, in one run.
+//! `cargo xtask bench`: Hotclub beside its peers, on this machine, in one run.
 //!
 //! The stacks take turns (A B C, A B C, …), only one running at a time, so that what else the machine
 //! does meets all alike. Their answers are compared before anything is measured.
 
+mod against;
 mod chart;
+mod closed;
 mod cluster;
+mod engine;
 pub(crate) mod facts;
-mod granian;
-pub(crate) mod gunicorn;
-mod hotclub;
 mod memory;
+mod plan;
 pub(crate) mod results;
 pub(crate) mod server;
 pub(crate) mod site;
 mod stack;
-mod wrk;
+pub(crate) mod stacks;
+mod workload;
+mod workloads;
+mod world;
 
-use std::collections::BTreeMap;
 use std::process::ExitCode;
-use std::time::Duration;
+use std::rc::Rc;
+use std::time::{Duration, Instant};
 
-use anyhow::{Result, bail, ensure};
+use anyhow::{Result, bail};
 use clap::Args;
 
-use crate::setup::{self, Need};
-use crate::{descendants, http, interrupt};
-use results::{Memory, Results, Samples, Scenario, Startup};
-use site::Site;
-use stack::{Job, Stack};
-
-const WORKERS: u32 = 2;
-const MEMORY_WORKERS: u32 = 4;
+use crate::descendants;
+use crate::setup::{self, Need, Tools};
+use plan::{Extent, Plan};
+use results::Results;
+use stack::Stack;
+use workload::Workload;
+use world::World;
 
 #[derive(Args)]
 pub(crate) struct Options {
-    /// One short round: does it work at all, not how fast it is
-    #[arg(long)]
+    /// Three minutes: one short round of a few workloads; nothing to keep
+    #[arg(long, conflicts_with = "full")]
     quick: bool,
-    /// Only these stacks or workloads: hotclub, nginx-gunicorn, granian, hello, home
+    /// All stacks, all numbers of connections, long rounds: hours
+    #[arg(long)]
+    full: bool,
+    /// Only these stacks or workloads; an unknown name lists them
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// Compare this tree with another revision of it, and with nobody else
+    #[arg(long, value_name = "REV")]
+    against: Option<String>,
     /// Rounds, in each of which every stack has its turn
     #[arg(long, value_name = "N")]
     rounds: Option<u32>,
-    /// Seconds of measuring per turn
+    /// Seconds of measuring per turn and case
     #[arg(long, value_name = "N")]
     seconds: Option<u64>,
 }
 
-/// How long and how often.
-#[derive(Clone, Copy)]
-pub(crate) struct Plan {
-    rounds: u32,
-    measure: Duration,
-    warm_up: Duration,
-    starts: u32,
-}
-
 impl Options {
     fn plan(&self) -> Plan {
-        let (rounds, seconds, warm_up, starts) = if self.quick {
-            (1, 2, 1, 1)
-        } else {
-            (5, 10, 3, 3)
+        let extent = match (self.quick, self.full) {
+            (true, _) => Extent::Quick,
+            (_, true) => Extent::Full,
+            _ => Extent::Usual,
         };
-        Plan {
-            rounds: self.rounds.unwrap_or(rounds).max(1),
-            measure: Duration::from_secs(self.seconds.unwrap_or(seconds).max(1)),
-            warm_up: Duration::from_secs(warm_up),
-            starts,
+        let mut plan = Plan::of(extent);
+        if let Some(rounds) = self.rounds {
+            plan.rounds = rounds.max(1);
         }
+        if let Some(seconds) = self.seconds {
+            plan.measure = Duration::from_secs(seconds.max(1));
+        }
+        plan
     }
 
-    /// Whether `name` was asked for, by itself or because nothing of its kind was.
-    fn wants(&self, name: &str, kind: &[&str]) -> bool {
-        let asked = |name: &str| self.only.iter().any(|only| only == name);
-        asked(name) || !kind.iter().any(|other| asked(other))
+    /// The workloads that were named; without any, those that belong to the extent.
+    fn workloads(&self, extent: Extent) -> Vec<Box<dyn Workload>> {
+        let mut all = workload::all();
+        let named = |workload: &dyn Workload| self.only.iter().any(|name| name == workload.name());
+        if all.iter().any(|workload| named(workload.as_ref())) {
+            all.retain(|workload| named(workload.as_ref()));
+        } else {
+            all.retain(|workload| match extent {
+                Extent::Quick => workload.is_quick(),
+                Extent::Usual => workload.is_usual(),
+                Extent::Full => true,
+            });
+        }
+        all
+    }
+
+    /// The stacks that were named; without any, those that belong to the extent.
+    fn stacks(&self, extent: Extent) -> Vec<&str> {
+        let workloads = workload::all();
+        let is_workload = |name: &str| workloads.iter().any(|workload| workload.name() == name);
+        let mut named: Vec<&str> = self.only.iter().map(String::as_str).collect();
+        named.retain(|name| !is_workload(name));
+        if !named.is_empty() {
+            return named;
+        }
+        let further: &[&str] = if extent == Extent::Full {
+            &stack::FURTHER
+        } else {
+            &[]
+        };
+        stack::USUAL.iter().chain(further).copied().collect()
+    }
+
+    /// An unknown name is found out before anything is built.
+    fn check(&self) -> Result<()> {
+        let workloads: Vec<_> = workload::all().iter().map(|known| known.name()).collect();
+        for name in &self.only {
+            if !workloads.contains(&name.as_str()) && !stack::is_known(name) {
+                bail!(
+                    "nothing is called {name:?}\n  hint: a workload, one of {}\n  hint: or a stack, one of {}",
+                    workloads.join(", "),
+                    [&stack::USUAL[..], &stack::FURTHER].concat().join(", ")
+                );
+            }
+        }
+        Ok(())
     }
 }
 
-const STACKS: [&str; 3] = ["hotclub", "nginx-gunicorn", "granian"];
-const SITES: [&str; 2] = ["hello", "home"];
-
 pub(crate) fn run(options: &Options) -> Result<ExitCode> {
-    if let Some(unknown) = options
-        .only
-        .iter()
-        .find(|name| !STACKS.iter().chain(&SITES).any(|known| known == name))
-    {
-        bail!("nothing is called {unknown:?}\n  hint: one of {STACKS:?} or {SITES:?}");
-    }
+    options.check()?;
     descendants::adopt_orphans();
     let outcome = measure(options);
     for process in descendants::end_leftovers() {
@@ -100,148 +135,54 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     chart::draw(&results, &folder)?;
     println!("{}", results.markdown());
     eprintln!("raw results: {}", folder.display());
-    Ok(ExitCode::SUCCESS)
-}
-
-fn measure(options: &Options) -> Result<Results> {
-    let tools = setup::provide(&[Need::Python, Need::Postgres, Need::Peers]);
-    if let Some((need, error)) = tools.missing.first() {
-        bail!("{} is missing: {error:#}", need.name());
+    let failed: Vec<_> = results.tables.iter().filter(|table| table.failed).collect();
+    for table in &failed {
+        eprintln!("failed: {}: {:?}", table.name, table.left_out);
     }
-    let work = site::work_folder()?;
-    let sites = site::all(&tools, work.path(), |name| options.wants(name, &SITES))?;
-    let stacks = stack::all(&tools, |name| options.wants(name, &STACKS))?;
-    let plan = options.plan();
-
-    let mut results = Results {
-        facts: facts::collect(&tools, plan),
-        quick: options.quick,
-        ..Results::default()
-    };
-    for site in &sites {
-        let stacks = answering_alike(&stacks, site)?;
-        results.scenarios.push(compare(&stacks, site, plan)?);
-        if site.realistic || sites.len() == 1 {
-            results.memory = memory_of(&stacks, site, plan)?;
-            results.startup = startup_of(&stacks, site, plan)?;
-        }
-    }
-    Ok(results)
-}
-
-/// Leaves out a stack that cannot serve the site (and says so); fails when answers differ.
-fn answering_alike<'a>(stacks: &'a [Box<dyn Stack>], site: &Site) -> Result<Vec<&'a dyn Stack>> {
-    let mut serving: Vec<&dyn Stack> = Vec::new();
-    let mut first = None;
-    for stack in stacks {
-        let answer = match stack.start(&Job {
-            site,
-            workers: WORKERS,
-            with_proxy: true,
-        }) {
-            Ok(server) => http::get(server.address, site.path)?,
-            Err(error) => {
-                interrupt::check()?;
-                eprintln!("skipped: {} on {}: {error:#}", stack.name(), site.name);
-                continue;
-            }
-        };
-        eprintln!(
-            "{}: {} answers {} with {} bytes",
-            site.name,
-            stack.name(),
-            answer.status,
-            answer.body_bytes
-        );
-        ensure!(
-            answer.status == 200,
-            "{} answers {}",
-            stack.name(),
-            answer.status
-        );
-        let (name, expected) = *first.get_or_insert((stack.name(), answer));
-        ensure!(
-            answer == expected,
-            "{name} and {} answer differently",
-            stack.name()
-        );
-        serving.push(stack.as_ref());
-    }
-    Ok(serving)
-}
-
-fn compare(stacks: &[&dyn Stack], site: &Site, plan: Plan) -> Result<Scenario> {
-    let mut samples: BTreeMap<String, Samples> = BTreeMap::new();
-    let mut commands = BTreeMap::new();
-    for round in 1..=plan.rounds {
-        for stack in stacks {
-            let server = stack.start(&Job {
-                site,
-                workers: WORKERS,
-                with_proxy: true,
-            })?;
-            wrk::load(&server, site, plan.warm_up)?;
-            let load = wrk::load(&server, site, plan.measure)?;
-            eprintln!(
-                "{} round {round}/{}: {:<15} {:>8.0} req/s, p99 {:.1} ms",
-                site.name,
-                plan.rounds,
-                stack.name(),
-                load.requests_per_second,
-                load.p99_ms
-            );
-            commands.insert(stack.name().to_owned(), server.commands.clone());
-            samples
-                .entry(stack.name().to_owned())
-                .or_default()
-                .runs
-                .push(load);
-        }
-    }
-    Ok(Scenario {
-        name: site.name.to_owned(),
-        title: site.title.to_owned(),
-        connections: site.connections,
-        workers: WORKERS,
-        samples,
-        commands,
+    Ok(if failed.is_empty() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
     })
 }
 
-/// The app servers alone, without NGINX, after some load.
-fn memory_of(stacks: &[&dyn Stack], site: &Site, plan: Plan) -> Result<Vec<Memory>> {
-    let mut found = Vec::new();
-    for stack in stacks {
-        let job = Job {
-            site,
-            workers: MEMORY_WORKERS,
-            with_proxy: false,
-        };
-        let server = stack.start(&job)?;
-        wrk::load(&server, site, plan.measure)?;
-        let memory = memory::of(&server, stack.name(), MEMORY_WORKERS);
-        eprintln!(
-            "{}: {} takes {:.0} MiB (PSS)",
-            site.name,
-            stack.name(),
-            memory.total_mib
-        );
-        found.push(memory);
+fn measure(options: &Options) -> Result<Results> {
+    let tools = tools()?;
+    let plan = options.plan();
+    let began = Instant::now();
+    let mut facts = facts::collect(&tools, plan);
+    let world = World::new(tools, plan)?;
+    let stacks = stacks(options, plan.extent, &world)?;
+    let mut tables = Vec::new();
+    for workload in options.workloads(plan.extent) {
+        tables.push(engine::run(workload.as_ref(), &stacks, &world)?);
     }
-    Ok(found)
+    facts.insert("load at the end".to_owned(), facts::load());
+    let minutes = began.elapsed().as_secs_f64() / 60.0;
+    facts.insert("took".to_owned(), format!("{minutes:.0} minutes"));
+    let kept = Results::is_kept(plan.extent, &options.only) && options.against.is_none();
+    Ok(Results {
+        facts,
+        tables,
+        kept,
+    })
 }
 
-fn startup_of(stacks: &[&dyn Stack], site: &Site, plan: Plan) -> Result<Vec<Startup>> {
-    let mut found = Vec::new();
-    for stack in stacks {
-        let startup = stack.startup(site, WORKERS, plan.starts)?;
-        eprintln!(
-            "{}: {} answers first after {:?} s",
-            site.name,
-            stack.name(),
-            startup.first_s
-        );
-        found.push(startup);
+fn tools() -> Result<Tools> {
+    let tools = setup::provide(&[Need::BenchPython, Need::Postgres, Need::Https, Need::Peers]);
+    if let Some((need, error)) = tools.missing.first() {
+        bail!("{} is missing: {error:#}", need.name());
     }
-    Ok(found)
+    Ok(tools)
+}
+
+fn stacks(options: &Options, extent: Extent, world: &World) -> Result<Vec<Rc<dyn Stack>>> {
+    if let Some(revision) = &options.against {
+        return against::stacks(revision, world);
+    }
+    let names = options.stacks(extent);
+    names
+        .into_iter()
+        .map(|name| stack::by_name(name, world))
+        .collect()
 }

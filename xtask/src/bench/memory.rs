@@ -3,29 +3,33 @@
 
 use std::fs;
 
-use super::results::{Memory, ProcessMemory};
 use super::server::Server;
 
-pub(super) fn of(server: &Server, stack: &str, workers: u32) -> Memory {
-    let processes: Vec<_> = server
-        .processes()
-        .into_iter()
-        .filter(|process| !process.command.starts_with("postgres"))
-        .filter_map(|process| {
-            Some(ProcessMemory {
-                command: process.command,
-                mib: pss_mib(process.pid)?,
-            })
-        })
-        .collect();
-    let total_mib = processes.iter().map(|process| process.mib).sum();
-    Memory {
-        stack: stack.to_owned(),
-        workers,
-        total_mib,
-        processes,
-    }
+/// Of a stack's processes, in MiB.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub(super) struct Memory {
+    pub(super) all: f64,
+    /// Of them Python's.
+    pub(super) python: f64,
 }
+
+pub(super) fn of(server: &Server) -> Memory {
+    let mut memory = Memory::default();
+    for process in server.processes() {
+        if process.command.starts_with("postgres") {
+            continue;
+        }
+        let mib = pss_mib(process.pid).unwrap_or(0.0);
+        memory.all += mib;
+        if !FRONTS.contains(&process.command.as_str()) {
+            memory.python += mib;
+        }
+    }
+    memory
+}
+
+/// Names of processes that are no Python. Hotclub's fork server and workers name themselves otherwise.
+const FRONTS: [&str; 4] = ["hotclub", "nginx", "caddy", "haproxy"];
 
 fn pss_mib(pid: i32) -> Option<f64> {
     parse(&fs::read_to_string(format!("/proc/{pid}/smaps_rollup")).ok()?)

@@ -8,54 +8,49 @@ use std::path::PathBuf;
 use anyhow::Result;
 use serde::Serialize;
 
-use super::wrk::Load;
+use super::plan::Extent;
+use super::workload::{Column, Reading, Workload};
 use crate::project;
 
-#[derive(Default, Serialize)]
+#[derive(Serialize)]
 pub(super) struct Results {
     pub(super) facts: BTreeMap<String, String>,
-    pub(super) scenarios: Vec<Scenario>,
-    pub(super) startup: Vec<Startup>,
-    pub(super) memory: Vec<Memory>,
-    /// A quick run proves that the bench works; it is no measurement to keep.
-    pub(super) quick: bool,
+    pub(super) tables: Vec<Table>,
+    /// Only a usual or a full run is a measurement to keep.
+    #[serde(skip)]
+    pub(super) kept: bool,
 }
 
+/// All that a workload read off.
 #[derive(Serialize)]
-pub(super) struct Scenario {
+pub(super) struct Table {
     pub(super) name: String,
     pub(super) title: String,
-    pub(super) connections: u32,
-    pub(super) workers: u32,
-    pub(super) samples: BTreeMap<String, Samples>,
+    pub(super) remark: String,
+    pub(super) cases: Vec<Case>,
+    /// Stacks that did not take part, and why.
+    pub(super) left_out: Vec<(String, String)>,
+    /// One of them because something went wrong.
+    pub(super) failed: bool,
+    /// By stack.
     pub(super) commands: BTreeMap<String, Vec<String>>,
+    /// By stack and file.
+    pub(super) configs: BTreeMap<String, String>,
 }
 
-#[derive(Default, Serialize)]
-pub(super) struct Samples {
-    pub(super) runs: Vec<Load>,
-}
-
-/// Seconds from the command to the first 200.
 #[derive(Serialize)]
-pub(super) struct Startup {
+pub(super) struct Case {
+    pub(super) name: String,
+    #[serde(skip)]
+    pub(super) columns: Vec<Column>,
+    pub(super) rows: Vec<Row>,
+}
+
+/// A stack's values, by column, in the order of rounds.
+#[derive(Serialize)]
+pub(super) struct Row {
     pub(super) stack: String,
-    pub(super) first_s: f64,
-    pub(super) later_s: Vec<f64>,
-}
-
-#[derive(Serialize)]
-pub(super) struct Memory {
-    pub(super) stack: String,
-    pub(super) workers: u32,
-    pub(super) total_mib: f64,
-    pub(super) processes: Vec<ProcessMemory>,
-}
-
-#[derive(Serialize)]
-pub(super) struct ProcessMemory {
-    pub(super) command: String,
-    pub(super) mib: f64,
+    pub(super) values: BTreeMap<&'static str, Vec<f64>>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -84,17 +79,149 @@ impl Spread {
     }
 }
 
-impl Samples {
-    pub(super) fn requests_per_second(&self) -> Spread {
-        Spread::of(self.runs.iter().map(|run| run.requests_per_second))
+impl Table {
+    pub(super) fn new(workload: &dyn Workload) -> Self {
+        Self {
+            name: workload.name().to_owned(),
+            title: workload.title(),
+            remark: workload.remark().to_owned(),
+            cases: Vec::new(),
+            left_out: Vec::new(),
+            failed: false,
+            commands: BTreeMap::new(),
+            configs: BTreeMap::new(),
+        }
     }
 
-    fn p50_ms(&self) -> Spread {
-        Spread::of(self.runs.iter().map(|run| run.p50_ms))
+    pub(super) fn add(&mut self, stack: &str, readings: Vec<Reading>) {
+        for reading in readings {
+            self.case(reading.case).add(stack, reading.values);
+        }
     }
 
-    fn p99_ms(&self) -> Spread {
-        Spread::of(self.runs.iter().map(|run| run.p99_ms))
+    fn case(&mut self, name: String) -> &mut Case {
+        let at = self.cases.iter().position(|case| case.name == name);
+        let at = at.unwrap_or_else(|| {
+            self.cases.push(Case {
+                name,
+                columns: Vec::new(),
+                rows: Vec::new(),
+            });
+            self.cases.len() - 1
+        });
+        &mut self.cases[at]
+    }
+
+    pub(super) fn markdown(&self) -> String {
+        let mut text = format!("### {}\n\n", self.title);
+        for paragraph in [self.remark.as_str(), &self.absent()] {
+            if !paragraph.is_empty() {
+                let _ = writeln!(text, "{paragraph}\n");
+            }
+        }
+        for case in &self.cases {
+            case.write(&mut text);
+        }
+        text
+    }
+
+    fn absent(&self) -> String {
+        let words = self
+            .left_out
+            .iter()
+            .map(|(name, reason)| format!("{name} ({reason})"));
+        let list = words.collect::<Vec<_>>().join(", ");
+        if list.is_empty() {
+            list
+        } else {
+            format!("Left out: {list}.")
+        }
+    }
+}
+
+impl Case {
+    fn add(&mut self, stack: &str, values: Vec<(Column, f64)>) {
+        let at = self.rows.iter().position(|row| row.stack == stack);
+        let at = at.unwrap_or_else(|| {
+            self.rows.push(Row {
+                stack: stack.to_owned(),
+                values: BTreeMap::new(),
+            });
+            self.rows.len() - 1
+        });
+        for (column, value) in values {
+            if !self.columns.contains(&column) {
+                self.columns.push(column);
+            }
+            self.rows[at]
+                .values
+                .entry(column.name)
+                .or_default()
+                .push(value);
+        }
+    }
+
+    /// The best first.
+    pub(super) fn sorted(&self) -> Vec<&Row> {
+        let mut rows: Vec<&Row> = self.rows.iter().collect();
+        if let Some(first) = self.columns.first() {
+            let median = |row: &Row| row.spread(*first).map_or(f64::NAN, |spread| spread.median);
+            rows.sort_by(|one, other| median(one).total_cmp(&median(other)));
+            if first.more_is_better {
+                rows.reverse();
+            }
+        }
+        rows
+    }
+
+    fn best(&self, column: Column) -> Option<f64> {
+        let spreads = self.rows.iter().filter_map(|row| row.spread(column));
+        let medians = spreads.map(|spread| spread.median);
+        medians.reduce(if column.more_is_better {
+            f64::max
+        } else {
+            f64::min
+        })
+    }
+
+    fn write(&self, text: &mut String) {
+        let _ = write!(text, "| {} |", self.name);
+        for column in &self.columns {
+            let _ = write!(text, " {} (range) |", column.name);
+        }
+        let _ = writeln!(text, "\n|---|{}", "---|".repeat(self.columns.len()));
+        for row in self.sorted() {
+            let _ = write!(text, "| {} |", row.stack);
+            for column in &self.columns {
+                let cell = row.spread(*column).map_or_else(String::new, |spread| {
+                    spread.cell(*column, self.best(*column) == Some(spread.median))
+                });
+                let _ = write!(text, " {cell} |");
+            }
+            text.push('\n');
+        }
+        text.push('\n');
+    }
+}
+
+impl Row {
+    pub(super) fn spread(&self, column: Column) -> Option<Spread> {
+        let values = self.values.get(column.name)?;
+        Some(Spread::of(values.iter().copied()))
+    }
+}
+
+impl Spread {
+    /// The best of a column is bold, whoever it is.
+    fn cell(self, column: Column, best: bool) -> String {
+        let Column { unit, digits, .. } = column;
+        let space = if unit.is_empty() { "" } else { " " };
+        let mark = if best { "**" } else { "" };
+        let median = format!("{mark}{:.digits$}{space}{unit}{mark}", self.median);
+        if self.low == self.high {
+            return median;
+        }
+        format!("{median} ({:.digits$}–{:.digits$})", self.low, self.high)
     }
 }
 
@@ -105,10 +232,10 @@ impl Results {
             .facts
             .get("date")
             .and_then(|date| date.split(' ').next());
-        let parent = if self.quick {
-            project::target().join("bench")
-        } else {
+        let parent = if self.kept {
             project::root().join("bench/results")
+        } else {
+            project::target().join("bench")
         };
         let folder = parent.join(date.unwrap_or("undated"));
         fs::create_dir_all(&folder)?;
@@ -123,100 +250,18 @@ impl Results {
 
     pub(super) fn markdown(&self) -> String {
         let mut text = String::new();
-        for scenario in &self.scenarios {
-            scenario.write_table(&mut text);
+        for table in &self.tables {
+            text.push_str(&table.markdown());
         }
-        self.write_startup(&mut text);
-        self.write_memory(&mut text);
         for (name, value) in &self.facts {
             let _ = writeln!(text, "- {name}: {value}");
         }
         text
     }
 
-    fn write_startup(&self, text: &mut String) {
-        if self.startup.is_empty() {
-            return;
-        }
-        text.push_str("### From the command to the first 200\n\n");
-        text.push_str("| stack | first start | later starts |\n|---|---|---|\n");
-        for row in &self.startup {
-            let later = Spread::of(row.later_s.iter().copied());
-            let _ = writeln!(
-                text,
-                "| {} | {:.2} s | {:.2} s ({:.2}–{:.2}) |",
-                row.stack, row.first_s, later.median, later.low, later.high
-            );
-        }
-        text.push_str(
-            "\nHotclub's first start installs, makes the database, migrates and collects static \
-             files; the others' have all that done for them beforehand.\n\n",
-        );
-    }
-
-    fn write_memory(&self, text: &mut String) {
-        let Some(workers) = self.memory.first().map(|row| row.workers) else {
-            return;
-        };
-        let _ = writeln!(text, "### Memory of {workers} workers after load (PSS)\n");
-        text.push_str("| stack | all processes | of them Python |\n|---|---|---|\n");
-        for row in &self.memory {
-            let _ = writeln!(
-                text,
-                "| {} | {:.0} MiB | {:.0} MiB |",
-                row.label(),
-                row.total_mib,
-                row.python_mib()
-            );
-        }
-        text.push_str("\nThe front is part of Hotclub's; NGINX is not part of Gunicorn's.\n\n");
-    }
-}
-
-impl Scenario {
-    fn write_table(&self, text: &mut String) {
-        let _ = writeln!(
-            text,
-            "### {}: {} connections, {} workers\n",
-            self.title, self.connections, self.workers
-        );
-        text.push_str("| stack | requests/s (range) | p50 | p99 (range) |\n|---|---|---|---|\n");
-        for (stack, samples) in &self.samples {
-            let (rate, p99) = (samples.requests_per_second(), samples.p99_ms());
-            let _ = writeln!(
-                text,
-                "| {stack} | {:.0} ({:.0}–{:.0}) | {:.1} ms | {:.1} ms ({:.1}–{:.1}) |",
-                rate.median,
-                rate.low,
-                rate.high,
-                samples.p50_ms().median,
-                p99.median,
-                p99.low,
-                p99.high
-            );
-        }
-        text.push('\n');
-    }
-}
-
-impl Memory {
-    /// The stacks' names, where memory is about the app server alone.
-    pub(super) fn label(&self) -> &str {
-        if self.stack == "nginx-gunicorn" {
-            "gunicorn --preload"
-        } else {
-            &self.stack
-        }
-    }
-
-    fn python_mib(&self) -> f64 {
-        // The fork server and the workers name themselves hotclub-fork and hotclub-worker.
-        let other = |command: &str| command == "hotclub" || command.starts_with("nginx");
-        self.processes
-            .iter()
-            .filter(|process| !other(&process.command))
-            .map(|p| p.mib)
-            .sum()
+    /// A run of some of the workloads is no measurement of all.
+    pub(super) fn is_kept(extent: Extent, only: &[String]) -> bool {
+        extent != Extent::Quick && only.is_empty()
     }
 }
 

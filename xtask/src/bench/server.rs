@@ -1,9 +1,10 @@
 //! A running stack: its processes, where it answers, how long that took. Dropping it ends it.
 
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::net::SocketAddr;
 use std::os::unix::process::CommandExt;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -17,22 +18,30 @@ const POLL: Duration = Duration::from_millis(2);
 
 pub(crate) struct Server {
     pub(crate) address: SocketAddr,
+    /// Whether it speaks HTTPS there.
+    tls: bool,
     /// What was started, for the record.
     pub(crate) commands: Vec<String>,
+    /// By file name.
+    pub(crate) configs: BTreeMap<String, String>,
     /// From the first command to the first 200.
     pub(crate) took: Duration,
     started: Instant,
     children: Vec<(Child, Signal)>,
+    logs: Vec<PathBuf>,
 }
 
 impl Server {
-    pub(crate) fn new(address: SocketAddr) -> Self {
+    pub(crate) fn new(address: SocketAddr, tls: bool) -> Self {
         Self {
             address,
+            tls,
             commands: Vec::new(),
+            configs: BTreeMap::new(),
             took: Duration::ZERO,
             started: Instant::now(),
             children: Vec::new(),
+            logs: Vec::new(),
         }
     }
 
@@ -51,13 +60,14 @@ impl Server {
             .spawn()
             .with_context(|| format!("cannot start {program}"))?;
         self.children.push((child, stop));
+        self.logs.push(log.to_owned());
         Ok(())
     }
 
-    /// Returns once `path` answers 200; a stack that ends before fails with its log's end.
-    pub(crate) fn ready(mut self, path: &str, log: &Path) -> Result<Self> {
+    /// Returns once `path` answers 200; a stack that ends before fails with its logs' ends.
+    pub(crate) fn ready(mut self, path: &str) -> Result<Self> {
         loop {
-            if http::get(self.address, path).is_ok_and(|answer| answer.status == 200) {
+            if self.get(path).is_ok_and(|answer| answer.status == 200) {
                 self.took = self.started.elapsed();
                 return Ok(self);
             }
@@ -67,10 +77,35 @@ impl Server {
                 .iter_mut()
                 .any(|(child, _)| !matches!(child.try_wait(), Ok(None)));
             if ended || self.started.elapsed() > FIRST_ANSWER {
-                bail!("it does not serve:\n{}", last_lines(log));
+                let ends: Vec<_> = self.logs.iter().map(|log| last_lines(log)).collect();
+                bail!("it does not serve:\n{}", ends.join("\n"));
             }
             std::thread::sleep(POLL);
         }
+    }
+
+    pub(crate) fn get(&self, path: &str) -> Result<http::Answer> {
+        self.get_with(path, &[])
+    }
+
+    pub(crate) fn get_with(
+        &self,
+        path: &str,
+        headers: &[(&'static str, String)],
+    ) -> Result<http::Answer> {
+        if self.tls {
+            http::get_tls(&self.url(path), headers)
+        } else {
+            http::get_with(self.address, path, headers)
+        }
+    }
+
+    pub(crate) fn url(&self, path: &str) -> String {
+        format!("{}://{}{path}", self.scheme(), self.address)
+    }
+
+    pub(crate) fn scheme(&self) -> &'static str {
+        if self.tls { "https" } else { "http" }
     }
 
     /// The process that was started first.

@@ -1,4 +1,5 @@
-//! What is served: the bare app, and the example portfolio with its data in PostgreSQL.
+//! What is served: the bare app, a Django page without a query, and the example portfolio with its data in
+//! PostgreSQL.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -11,24 +12,24 @@ use anyhow::{Context, Result};
 use tempfile::TempDir;
 
 use super::cluster::Cluster;
-use crate::setup::Tools;
+use super::world::World;
 use crate::{command, project};
 
 const LIMIT: Duration = Duration::from_secs(300);
 
 pub(super) struct Site {
-    pub(super) name: &'static str,
-    pub(super) title: &'static str,
-    pub(super) path: &'static str,
-    pub(super) connections: u32,
-    /// Memory and starting times are taken on a site like a user's.
-    pub(super) realistic: bool,
+    /// Answers 200 once the site is up.
+    pub(super) path: String,
     /// `module:app`, as every WSGI server takes it.
     pub(super) module: String,
-    /// Where the module is imported from.
+    /// The same for ASGI servers, where the app has that side.
+    pub(super) asgi_module: Option<String>,
+    /// Where the modules are imported from.
     pub(super) folder: PathBuf,
-    /// The project's folder, for `hotclub up`.
+    /// The project's folder, for `hotclub up`; without it, `hotclub serve` runs the module.
     pub(super) project: Option<PathBuf>,
+    /// URL prefixes (`/static/`) and the folders that a front serves for them.
+    pub(super) files: Vec<(&'static str, PathBuf)>,
     pub(super) env: BTreeMap<String, String>,
     /// Logs and configuration of the run.
     pub(super) scratch: PathBuf,
@@ -48,6 +49,17 @@ impl Site {
             .then(|| copy_portfolio(&self.scratch.join("fresh")))
             .transpose()
     }
+
+    /// What `manage.py TASK` prints.
+    pub(super) fn manage(&self, python: &Path, task: &[&str]) -> Result<String> {
+        let mut manage = Command::new(python);
+        manage
+            .arg("manage.py")
+            .args(task)
+            .current_dir(&self.folder)
+            .envs(&self.env);
+        command::quiet(&mut manage, LIMIT)
+    }
 }
 
 /// Readable by the user that PostgreSQL's server runs as.
@@ -59,100 +71,76 @@ pub(crate) fn work_folder() -> Result<TempDir> {
     Ok(folder)
 }
 
-pub(super) fn all(tools: &Tools, work: &Path, wants: impl Fn(&str) -> bool) -> Result<Vec<Site>> {
-    let mut sites = Vec::new();
-    if wants("hello") {
-        sites.push(hello(work));
-    }
-    if wants("home") {
-        if project::root().join("examples/portfolio").is_dir() {
-            sites.push(home(tools, work)?);
-        } else {
-            eprintln!("skipped: home: there is no examples/portfolio");
-        }
-    }
-    Ok(sites)
+pub(super) fn hello(work: &Path) -> Result<Site> {
+    Ok(one_module("hello", work))
 }
 
-fn hello(work: &Path) -> Site {
+pub(super) fn plain(work: &Path) -> Result<Site> {
+    Ok(one_module("plain", work))
+}
+
+/// `bench/apps/NAME.py`, which has an `app` and an `asgi_app`.
+fn one_module(name: &str, work: &Path) -> Site {
     Site {
-        name: "hello",
-        title: "a bare WSGI app",
-        path: "/",
-        connections: 64,
-        realistic: false,
-        module: "hello:app".to_owned(),
+        path: "/".to_owned(),
+        module: format!("{name}:app"),
+        asgi_module: Some(format!("{name}:asgi_app")),
         folder: project::root().join("bench/apps"),
         project: None,
+        files: Vec::new(),
         env: BTreeMap::from([("PYTHONDONTWRITEBYTECODE".to_owned(), "1".to_owned())]),
         scratch: work.to_owned(),
         _cluster: None,
     }
 }
 
-fn home(tools: &Tools, work: &Path) -> Result<Site> {
+pub(super) fn portfolio(world: &World) -> Result<Site> {
+    let work = world.folder();
     let project = copy_portfolio(&work.join("portfolio"))?;
-    let folder = [project.join("src"), project.clone()]
-        .into_iter()
-        .find(|folder| folder.join("manage.py").is_file())
-        .context("the portfolio has no manage.py")?;
-    let cluster = Cluster::start(tools, work)?;
+    let folder = project.join("src");
+    let cluster = Cluster::start(world.tools(), work)?;
     let mut env = cluster.settings();
     for (name, value) in [
         ("SECRET_KEY", "only-for-the-bench"),
-        ("ALLOWED_HOSTS", "127.0.0.1"),
         ("DJANGO_ALLOWED_HOSTS", "127.0.0.1"),
         ("DEBUG", "False"),
     ] {
         env.insert(name.to_owned(), value.to_owned());
     }
+    let package = package_with_wsgi(&folder)?;
     let site = Site {
-        name: "home",
-        title: "the portfolio's home page, on PostgreSQL",
-        path: "/",
-        connections: 16,
-        realistic: true,
-        module: wsgi_module(&folder)?,
+        path: "/".to_owned(),
+        module: format!("{package}.wsgi:application"),
+        asgi_module: Some(format!("{package}.asgi:application")),
+        files: vec![
+            ("/static/", folder.join("staticfiles")),
+            ("/media/", folder.join("mediafiles")),
+        ],
         folder,
         project: Some(project),
         env,
         scratch: work.to_owned(),
         _cluster: Some(cluster),
     };
+    let python = world.python()?;
     for task in [
         &["migrate", "--noinput"][..],
         &["collectstatic", "--noinput"],
         &["seed"],
     ] {
-        manage(tools, &site, task)?;
+        eprintln!("portfolio: manage.py {}", task.join(" "));
+        site.manage(&python, task)?;
     }
     Ok(site)
 }
 
-fn manage(tools: &Tools, site: &Site, task: &[&str]) -> Result<()> {
-    eprintln!("portfolio: manage.py {}", task.join(" "));
-    let python = tools.python.as_ref().context("no virtualenv")?;
-    let mut manage = Command::new(python);
-    manage
-        .arg("manage.py")
-        .args(task)
-        .current_dir(&site.folder)
-        .envs(&site.env);
-    command::quiet(&mut manage, LIMIT).map(drop)
-}
-
-/// `PACKAGE.wsgi:application`, of the package beside manage.py that has a wsgi.py.
-fn wsgi_module(folder: &Path) -> Result<String> {
-    for entry in fs::read_dir(folder)? {
-        let entry = entry?;
-        if entry.path().join("wsgi.py").is_file() {
-            return Ok(format!(
-                "{}.wsgi:application",
-                entry.file_name().to_string_lossy()
-            ));
-        }
-    }
-    anyhow::bail!("no wsgi.py below {}", folder.display())
+/// The package beside manage.py that has a wsgi.py.
+fn package_with_wsgi(folder: &Path) -> Result<String> {
+    let entries = fs::read_dir(folder)?.flatten();
+    let package = entries.filter(|entry| entry.path().join("wsgi.py").is_file());
+    let name = package.map(|entry| entry.file_name().to_string_lossy().into_owned());
+    name.last()
+        .with_context(|| format!("no wsgi.py below {}", folder.display()))
 }
 
 /// A copy, so that no run changes the tree and every run starts alike.

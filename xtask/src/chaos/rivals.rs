@@ -6,8 +6,8 @@ use std::process::Command;
 use anyhow::{Context, Result};
 use rustix::process::Signal;
 
-use crate::bench::gunicorn;
 use crate::bench::server::Server;
+use crate::bench::stacks::nginx;
 use crate::setup::Tools;
 use crate::{command, descendants, http, project};
 
@@ -48,7 +48,7 @@ impl Rival {
     /// Starts it; returns once it serves. Logs go to `scratch`.
     pub(super) fn start(self, tools: &Tools, scratch: &Path) -> Result<Server> {
         let address = http::free_port()?;
-        let mut server = Server::new(address);
+        let mut server = Server::new(address, false);
         let log = scratch.join("server.log");
         match self {
             Self::Hotclub => {
@@ -66,8 +66,7 @@ impl Rival {
             Self::NginxGunicorn => {
                 let behind = http::free_port()?;
                 spawn(&mut server, &mut gunicorn(tools, &behind)?, &log)?;
-                let config = gunicorn::write_config(scratch, address, behind)?;
-                for_many_connections(&config)?;
+                let config = nginx::write_config(scratch, address, behind)?;
                 let mut nginx = Command::new("/usr/sbin/nginx");
                 nginx.args(["-g", "daemon off;"]).arg("-c").arg(&config);
                 nginx.arg("-p").arg(scratch);
@@ -82,7 +81,7 @@ impl Rival {
                 spawn(&mut server, &mut granian, &log)?;
             }
         }
-        server.ready("/", &log)
+        server.ready("/")
     }
 
     /// The workers that live now.
@@ -115,14 +114,6 @@ fn spawn(server: &mut Server, command: &mut Command, log: &Path) -> Result<()> {
         .current_dir(project::root().join("bench/apps"))
         .env("PYTHONDONTWRITEBYTECODE", "1");
     server.spawn(command, log, Signal::TERM)
-}
-
-/// Debian allows a worker of NGINX 768 connections, which would end the comparison before it begins.
-fn for_many_connections(config: &Path) -> Result<()> {
-    let text = std::fs::read_to_string(config)?;
-    let text = text.replace("worker_connections 768", "worker_connections 16384");
-    std::fs::write(config, format!("worker_rlimit_nofile 20000;\n{text}"))?;
-    Ok(())
 }
 
 /// `cargo build --release`.

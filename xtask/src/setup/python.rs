@@ -1,5 +1,5 @@
-//! The private virtualenv of tests, checks and bench, renewed when `python-requirements.txt` or the
-//! Python below it changes.
+//! The private virtualenvs of tests and checks, and of the bench, renewed when their lists of packages or
+//! the Python below them changes.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -17,9 +17,18 @@ const OLDEST: (u32, u32) = (3, 10);
 const PROBE: &str = "import ensurepip, sys, venv; print(*sys.version_info[:2], sys.executable)";
 
 pub(super) fn provide(apt: &mut Apt) -> Result<PathBuf> {
-    let venv = project::tools().join("venv");
+    virtualenv(apt, "venv", "xtask/python-requirements.txt")
+}
+
+/// Apart, so that no peer comes into the tests' way.
+pub(super) fn provide_for_bench(apt: &mut Apt) -> Result<PathBuf> {
+    virtualenv(apt, "bench-venv", "xtask/bench-requirements.txt")
+}
+
+fn virtualenv(apt: &mut Apt, name: &str, list: &str) -> Result<PathBuf> {
+    let venv = project::tools().join(name);
     let python = venv.join("bin/python");
-    let wanted = fs::read_to_string(project::root().join("xtask/python-requirements.txt"))?;
+    let wanted = fs::read_to_string(project::root().join(list))?;
     let base = base_python(apt)?;
     let stamp = format!("{}\n{wanted}", base.text);
     let stamp_file = venv.join("made-from.txt");
@@ -27,7 +36,7 @@ pub(super) fn provide(apt: &mut Apt) -> Result<PathBuf> {
     if current && runs(&python) {
         return Ok(python);
     }
-    make(&base.program, &venv)?;
+    make(&base.program, &venv, list)?;
     // Written last: a virtualenv that was interrupted in the making has no stamp.
     fs::write(&stamp_file, stamp).context("cannot write the virtualenv's stamp")?;
     Ok(python)
@@ -76,8 +85,8 @@ fn checked(base: Base) -> Result<Base> {
     Ok(base)
 }
 
-fn make(base: &Path, venv: &Path) -> Result<()> {
-    eprintln!("  making the virtualenv of the tests");
+fn make(base: &Path, venv: &Path, list: &str) -> Result<()> {
+    eprintln!("  making the virtualenv of {list}");
     if venv.exists() {
         fs::remove_dir_all(venv).with_context(|| format!("cannot remove {}", venv.display()))?;
     }
@@ -91,12 +100,7 @@ fn make(base: &Path, venv: &Path) -> Result<()> {
         "--disable-pip-version-check",
         "--requirement",
     ]);
-    command::quiet(
-        pip.arg("xtask/python-requirements.txt")
-            .current_dir(project::root()),
-        LIMIT,
-    )
-    .map(drop)
+    command::quiet(pip.arg(list).current_dir(project::root()), LIMIT).map(drop)
 }
 
 fn runs(python: &Path) -> bool {

@@ -1,0 +1,28 @@
+//! The workloads, a file each.
+
+mod detail;
+mod files;
+mod hello;
+mod home;
+mod memory;
+mod plain;
+mod start;
+mod upload;
+mod visit;
+
+use super::workload::Workload;
+
+/// In the order in which they are run and told.
+pub(super) fn all() -> Vec<Box<dyn Workload>> {
+    vec![
+        Box::new(home::Home),
+        Box::new(detail::Detail),
+        Box::new(plain::Plain),
+        Box::new(hello::Hello),
+        Box::new(files::Files),
+        Box::new(upload::Upload),
+        Box::new(visit::Visit),
+        Box::new(memory::Memory),
+        Box::new(start::Start),
+    ]
+}
