@@ -50,6 +50,23 @@ impl Board {
         })
     }
 
+    /// One that another process has made.
+    ///
+    /// # Errors
+    /// When it is shorter than so many slots need, or cannot be mapped.
+    pub fn of(file: OwnedFd, slots: usize) -> std::io::Result<Self> {
+        let length = rustix::fs::fstat(&file)?.st_size;
+        if length < i64::try_from(size(slots)).unwrap_or(i64::MAX) {
+            return Err(std::io::Error::other("the scoreboard is too short"));
+        }
+        let memory = SharedWords::map(file.as_fd(), size(slots) / 8)?;
+        Ok(Self {
+            file,
+            memory,
+            slots,
+        })
+    }
+
     /// The descriptor that workers map.
     #[must_use]
     pub fn file(&self) -> &OwnedFd {

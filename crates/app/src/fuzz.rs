@@ -102,6 +102,7 @@ fn lane(runtime: &Runtime) -> Option<Parts> {
             timeout: None,
         },
         events,
+        eyes: crate::thread_state::Eyes::Own,
     };
     let lane = Lane::new(0, runtime.handle().clone(), front, common).ok()?;
     Some((lane, told, workers))

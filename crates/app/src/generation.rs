@@ -9,7 +9,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
-use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::Board;
@@ -19,7 +18,8 @@ use crate::counts::Counts;
 use crate::crew::{Crew, Policy};
 use crate::death::Deaths;
 use crate::fork_server::{ForkServer, Launch, StartError};
-use crate::lane::{Common, Lane, Limits};
+use crate::lane::{Lane, Limits};
+use crate::lanes::{Lanes, Making, Place};
 use crate::nursery::Nursery;
 use crate::owner::{Owner, Request};
 use crate::queue;
@@ -82,7 +82,7 @@ pub struct Status {
 /// A running generation.
 #[derive(Debug)]
 pub struct Generation {
-    lanes: Vec<Lane>,
+    lanes: Lanes,
     board: Arc<Board>,
     loaded: Loaded,
     python: String,
@@ -93,13 +93,13 @@ pub struct Generation {
 
 impl Generation {
     /// Starts the fork server, has the app imported and waits until every worker pulls from the queue.
-    /// `runtimes` are the front's threads, one lane each.
+    /// `place` is where its lanes are made.
     ///
     /// # Errors
     /// See [`StartError`]; nothing is left running then.
-    pub async fn start(spec: Spec, runtimes: &[Handle]) -> Result<Self, StartError> {
+    pub async fn start(spec: Spec, place: &Place) -> Result<Self, StartError> {
         let policy = Policy {
-            lanes: runtimes.len(),
+            lanes: place.lanes(),
             ..spec.policy
         };
         let places = (policy.workers * 2 + 2).max(16);
@@ -110,32 +110,26 @@ impl Generation {
         let mut fork_server = ForkServer::start(&spec.launch).await?;
         let python = fork_server.python.clone();
         let files = [workers_end.as_fd(), board.file().as_fd()];
-        let load = load(&spec, runtimes.len(), slots);
+        let load = load(&spec, place.lanes(), slots);
         let loaded = fork_server
             .load(load.clone(), files, spec.import_timeout)
             .await?;
 
         let (events, lane_events) = mpsc::unbounded_channel();
         let limits = Limits {
-            depth: depth(policy) / runtimes.len().max(1),
-            max_waiting: spec.max_waiting.div_ceil(runtimes.len().max(1)),
+            depth: depth(policy) / place.lanes().max(1),
+            max_waiting: spec.max_waiting.div_ceil(place.lanes().max(1)),
             queue_timeout: spec.queue_timeout,
             timeout: spec.timeout,
         };
-        let common = Common {
+        let lanes = place.make(Making {
             board: Arc::clone(&board),
             buffers: Arc::clone(&spec.buffers),
             counts: Arc::clone(&spec.counts),
             limits,
             events,
-        };
-        let mut lanes = Vec::with_capacity(runtimes.len());
-        for (number, runtime) in runtimes.iter().enumerate() {
-            let queue = front_end.try_clone()?;
-            let number = u16::try_from(number).unwrap_or(u16::MAX);
-            lanes.push(Lane::new(number, runtime.clone(), queue, common.clone())?);
-        }
-        drop((front_end, common));
+            queue: front_end,
+        })?;
 
         let (requests, orders) = mpsc::unbounded_channel();
         let (status_sender, status) = watch::channel(Status::default());
@@ -176,10 +170,19 @@ impl Generation {
         })
     }
 
-    /// The lanes, one for each front thread, in the order of the runtimes given to `start`.
+    /// The lanes of this process, one for each front thread, in the order of the runtimes given to `start`.
     #[must_use]
     pub fn lanes(&self) -> Vec<Lane> {
-        self.lanes.clone()
+        self.lanes.here()
+    }
+
+    /// What the process that has its lanes calls it; `None` when that is ours.
+    #[must_use]
+    pub fn away(&self) -> Option<u64> {
+        match &self.lanes {
+            Lanes::Here(_) => None,
+            Lanes::Away(away) => Some(away.generation()),
+        }
     }
 
     /// What importing the app told.
@@ -235,9 +238,7 @@ impl Generation {
     ) -> bool {
         let _ = self.requests.send(Request::Drain);
         let closed = async {
-            for lane in &self.lanes {
-                lane.close().await;
-            }
+            self.lanes.close().await;
             self.gone().await;
         };
         tokio::select! {
@@ -251,9 +252,7 @@ impl Generation {
 
     /// Ends everything at once.
     pub async fn kill(&mut self) {
-        for lane in &self.lanes {
-            lane.abort();
-        }
+        self.lanes.abort();
         let _ = self.requests.send(Request::Kill);
         self.gone().await;
     }

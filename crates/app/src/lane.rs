@@ -12,6 +12,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hotclub_wire::{MAX_MESSAGE, RequestHeader, RequestKind};
+use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
@@ -27,9 +28,10 @@ use crate::describe;
 use crate::lost;
 use crate::queue;
 use crate::reply::{self, ReplyStream};
+use crate::thread_state::Eyes;
 
 /// Bounds of a lane.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct Limits {
     /// Messages that may be in the kernel's queue or in workers' hands at once.
     pub depth: usize,
@@ -42,7 +44,7 @@ pub struct Limits {
 }
 
 /// What a lane tells the generation's owner.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LaneEvent {
     /// The request in this slot ran past its deadline; its client has been answered.
     Overdue {
@@ -86,6 +88,7 @@ pub(crate) struct Inner {
     pending: Mutex<HashMap<u64, Entry>>,
     streams: Mutex<HashMap<usize, Stream>>,
     events: mpsc::UnboundedSender<LaneEvent>,
+    eyes: Eyes,
 }
 
 /// A reply stream that is being read.
@@ -104,6 +107,8 @@ pub struct Common {
     pub counts: Arc<Counts>,
     pub limits: Limits,
     pub events: mpsc::UnboundedSender<LaneEvent>,
+    /// Who looks at the workers' threads.
+    pub eyes: Eyes,
 }
 
 #[derive(Debug)]
@@ -133,6 +138,7 @@ impl Lane {
             counts,
             limits,
             events,
+            eyes,
         } = common;
         let queue = {
             let _entered = runtime.enter();
@@ -155,6 +161,7 @@ impl Lane {
             pending: Mutex::default(),
             streams: Mutex::default(),
             events,
+            eyes,
         });
         inner.runtime.spawn(deadline::watch(
             Arc::downgrade(&inner),
@@ -317,6 +324,10 @@ impl Message {
 impl Inner {
     pub(crate) fn board(&self) -> &Arc<Board> {
         &self.board
+    }
+
+    pub(crate) fn eyes(&self) -> &Eyes {
+        &self.eyes
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -2,6 +2,7 @@
 //! request. Knows nothing of HTTP connections (that is `hotclub-front`) nor of Django.
 
 mod answer;
+mod away;
 mod board;
 mod buffers;
 mod call;
@@ -16,6 +17,7 @@ mod fork_server;
 pub mod fuzz;
 mod generation;
 mod lane;
+mod lanes;
 mod lost;
 mod memory;
 mod nursery;
@@ -31,6 +33,7 @@ mod thread_state;
 mod view;
 
 pub use answer::{AnswerBody, Part};
+pub use away::{Guests, LaneNews, LaneOrder, Link, Parcel};
 pub use board::{Board, SlotView, monotonic_now};
 pub use buffers::{BufferBounds, BufferUsage, Buffers, MemoryShare, SpoolError, SpoolFile};
 pub use call::{Answer, Call, CallBody, CallError, Cut, Times};
@@ -40,6 +43,8 @@ pub use crew::Policy;
 pub use fork_server::{Launch, StartError};
 pub use generation::{Generation, Spec, Status, Tune};
 pub use lane::{Common, Lane, LaneEvent, Limits};
+pub use lanes::Place;
 pub use memory::Memory;
 pub use payload::unpack;
+pub use thread_state::Eyes;
 pub use view::{View, WorkerView};

@@ -17,7 +17,6 @@ use hotclub_wire::{HEADER_LEN, RequestHeader, RequestKind};
 use crate::board::{Board, SlotView};
 use crate::call::CallError;
 use crate::lane::Inner;
-use crate::thread_state;
 
 /// How often live workers are looked at; the gap between `recv` and claim is a few microseconds.
 const LOOK: Duration = Duration::from_millis(2);
@@ -31,7 +30,13 @@ pub(crate) async fn sweep(lane: Arc<Inner>) {
     let mut suspects = live_slots(lane.board());
     loop {
         // The order matters: a slot that is seen to hold nothing cannot have claimed before it was looked at.
-        suspects.retain(|slot, before| !is_cleared(lane.board(), *slot, before));
+        let mut uncleared = HashMap::with_capacity(suspects.len());
+        for (slot, before) in suspects {
+            if !is_cleared(&lane, slot, &before).await {
+                uncleared.insert(slot, before);
+            }
+        }
+        suspects = uncleared;
         candidates.retain(|id| is_unclaimed(&lane, *id));
         if candidates.is_empty() || suspects.is_empty() {
             break;
@@ -102,10 +107,10 @@ fn live_slots(board: &Board) -> HashMap<usize, SlotView> {
 }
 
 /// Whether the worker thread in `slot` certainly holds no unclaimed message that was sent before the marker.
-fn is_cleared(board: &Board, slot: usize, before: &SlotView) -> bool {
-    let now = board.view(slot);
+async fn is_cleared(lane: &Inner, slot: usize, before: &SlotView) -> bool {
+    let now = lane.board().view(slot);
     now.request != 0
         || now.done != before.done
         || now.pid != before.pid
-        || thread_state::waits(now.pid, now.thread)
+        || lane.eyes().wait(slot, &now).await
 }

@@ -14,7 +14,8 @@ use crate::crew::{Action, Crew, Event, Policy};
 use crate::death::{Cause, Deaths, Exit};
 use crate::fork_server::StartError;
 use crate::generation::{Status, place_of, reply_pair};
-use crate::lane::{Lane, LaneEvent};
+use crate::lane::LaneEvent;
+use crate::lanes::Lanes;
 use crate::memory;
 use crate::nursery::{News, Nursery};
 use crate::strays;
@@ -45,7 +46,7 @@ pub(crate) struct Owner {
     pub(crate) crew: Crew,
     pub(crate) policy: Policy,
     pub(crate) board: Arc<Board>,
-    pub(crate) lanes: Vec<Lane>,
+    pub(crate) lanes: Lanes,
     pub(crate) pids: Vec<Option<i32>>,
     pub(crate) lane_events: mpsc::UnboundedReceiver<LaneEvent>,
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,
@@ -331,9 +332,7 @@ impl Owner {
                 self.kill(place);
             }
             Action::Detach { place } => {
-                for slot in self.slots(place) {
-                    self.lanes.iter().for_each(|lane| lane.detach(slot));
-                }
+                self.slots(place).for_each(|slot| self.lanes.detach(slot));
             }
             Action::Clear { place } => {
                 self.deaths.log(place);
@@ -352,11 +351,13 @@ impl Owner {
     async fn fork(&mut self, place: usize) -> std::io::Result<()> {
         let mut theirs: Vec<OwnedFd> = Vec::new();
         for slot in self.slots(place) {
-            for lane in &self.lanes {
+            let mut streams = Vec::with_capacity(self.lanes.count());
+            for _ in 0..self.lanes.count() {
                 let (ours, worker_end) = reply_pair()?;
-                lane.attach(slot, ours)?;
+                streams.push(ours);
                 theirs.push(worker_end);
             }
+            self.lanes.attach(slot, streams)?;
         }
         let slot = place * self.policy.threads;
         self.nursery.fork(slot, theirs).await
@@ -380,9 +381,7 @@ impl Owner {
     }
 
     async fn end(mut self) {
-        for lane in &self.lanes {
-            lane.abort();
-        }
+        self.lanes.abort();
         for place in 0..self.pids.len() {
             self.kill(place);
         }

@@ -1,5 +1,38 @@
 //! Whether a thread of another process waits in the kernel: /proc/PID/task/TID (proc(5)).
 
+use tokio::sync::{mpsc, oneshot};
+
+use crate::board::SlotView;
+
+/// Who looks at the workers' threads.
+#[derive(Clone, Debug)]
+pub enum Eyes {
+    /// We ourselves.
+    Own,
+    /// The owner of the generation: we see no process but ours.
+    Asked(mpsc::UnboundedSender<Look>),
+}
+
+/// A question for the owner: whether the thread of a slot sleeps in the kernel.
+#[derive(Debug)]
+pub struct Look {
+    pub(crate) slot: usize,
+    pub(crate) tell: oneshot::Sender<bool>,
+}
+
+impl Eyes {
+    /// Whether the thread of `slot`, which is `view`, sleeps in the kernel. What cannot be found out is not so.
+    pub(crate) async fn wait(&self, slot: usize, view: &SlotView) -> bool {
+        match self {
+            Self::Own => waits(view.pid, view.thread),
+            Self::Asked(owner) => {
+                let (tell, told) = oneshot::channel();
+                owner.send(Look { slot, tell }).is_ok() && told.await.unwrap_or(false)
+            }
+        }
+    }
+}
+
 /// Whether the thread sleeps, and not for a lock: Python's GIL is a futex, and a thread that waits for
 /// it may have just read a message.
 pub(crate) fn waits(pid: u64, thread: u64) -> bool {

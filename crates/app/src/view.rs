@@ -5,13 +5,13 @@ use std::sync::Arc;
 use tokio::sync::{mpsc, oneshot};
 
 use crate::board::Board;
-use crate::lane::Lane;
+use crate::lanes::Lanes;
 use crate::owner::Request;
 
 /// A look at a generation. Holding it keeps nothing running.
 #[derive(Clone, Debug)]
 pub struct View {
-    pub(crate) lanes: Vec<Lane>,
+    pub(crate) lanes: Lanes,
     pub(crate) board: Arc<Board>,
     pub(crate) threads: usize,
     pub(crate) owner: mpsc::WeakUnboundedSender<Request>,
@@ -50,8 +50,7 @@ impl View {
     /// in it or in a worker's hands.
     #[must_use]
     pub fn load(&self) -> (usize, usize) {
-        let loads = self.lanes.iter().map(Lane::load);
-        loads.fold((0, 0), |sum, load| (sum.0 + load.0, sum.1 + load.1))
+        self.lanes.load()
     }
 
     /// The workers that have taken their place.

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hotclub_app::{
-    Answer, BufferBounds, Buffers, Call, CallBody, CallError, Generation, Launch, Part, Policy,
-    Spec, StartError,
+    Answer, BufferBounds, Buffers, Call, CallBody, CallError, Generation, Launch, Part, Place,
+    Policy, Spec, StartError,
 };
 use hotclub_wire::{EnvironWriter, HeadFields};
 use tokio::runtime::Handle;
@@ -102,7 +102,7 @@ fn which(name: &str) -> PathBuf {
 }
 
 async fn start(site: &Site) -> Generation {
-    Generation::start(site.spec(), &[Handle::current()])
+    Generation::start(site.spec(), &Place::Here(vec![Handle::current()]))
         .await
         .unwrap()
 }
@@ -239,7 +239,7 @@ async fn an_app_that_cannot_be_imported_is_an_error_with_the_users_frames() {
     let site = Site::new(
         "import os\n\ndef broken():\n    raise ValueError('no such thing')\n\nbroken()\n",
     );
-    let error = Generation::start(site.spec(), &[Handle::current()])
+    let error = Generation::start(site.spec(), &Place::Here(vec![Handle::current()]))
         .await
         .unwrap_err();
     let StartError::App(failure) = error else {
@@ -273,7 +273,9 @@ async fn a_request_past_its_deadline_is_given_up_and_its_worker_replaced() {
     let mut spec = site.spec();
     spec.timeout = Some(Duration::from_millis(200));
     spec.policy.workers = 1;
-    let generation = Generation::start(spec, &[Handle::current()]).await.unwrap();
+    let generation = Generation::start(spec, &Place::Here(vec![Handle::current()]))
+        .await
+        .unwrap();
     let late = ask(&generation, call("GET", "/sleep", b"")).await;
     let CallError::Deadline(times) = late.unwrap_err() else {
         panic!("another error");

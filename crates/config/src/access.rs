@@ -6,11 +6,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::mount::Mount;
 
 /// All of it.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Gate {
     pub access: Vec<Access>,
     pub rates: Vec<Rate>,
@@ -21,7 +22,7 @@ pub struct Gate {
 }
 
 /// `[[access]]`: for a URL and all below it. What an entry does not say, the one around it does.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Access {
     pub url: Mount,
     /// The file of names and hashes.
@@ -39,7 +40,7 @@ pub struct Access {
 }
 
 /// `[[rate]]`: how often one address may ask for a URL and all below it.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Rate {
     pub url: Mount,
     pub limit: PerTime,
@@ -50,7 +51,7 @@ pub struct Rate {
 }
 
 /// `"10/m"`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PerTime {
     /// At least 1.
     pub count: u32,
@@ -58,7 +59,7 @@ pub struct PerTime {
 }
 
 /// `[headers]`: of every answer of the site.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Headers {
     /// Added where an answer has none of that name; the preset's are among them.
     pub set: BTreeMap<String, String>,
@@ -68,7 +69,7 @@ pub struct Headers {
 }
 
 /// `[maintenance]`: what is said while a file called `maintenance` lies in the state folder.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Maintenance {
     /// Who sees the site all the same.
     pub allow: Vec<IpNet>,

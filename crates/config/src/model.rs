@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use serde::{Deserialize, Serialize};
 
 use crate::access::Gate;
 use crate::fault::{Fault, Faults, Positions};
@@ -82,7 +83,7 @@ impl Site {
 }
 
 /// `compress`: whether what the app and other servers answer is compressed on its way.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Compress {
     /// Where its length cannot give a secret away.
     Safe,

@@ -5,11 +5,13 @@ use std::path::PathBuf;
 use std::str::FromStr;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::defaults;
 use crate::mount::Mount;
 
 /// One `[[proxy]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Proxy {
     pub url: Mount,
     /// At least one.
@@ -66,7 +68,7 @@ impl Proxy {
 }
 
 /// Which of several upstreams is asked.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Balance {
     /// The one with the fewest requests under way; of equals, in turn.
     LeastConnections,
@@ -74,7 +76,7 @@ pub enum Balance {
 }
 
 /// `[proxy.health]`: a path that is asked again and again.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Health {
     /// Begins with `/`; 200 to 399 means well.
     pub path: String,
@@ -85,7 +87,7 @@ pub struct Health {
 }
 
 /// Where a request is passed on to.
-#[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub enum Upstream {
     Http { host: String, port: u16 },
     Https { host: String, port: u16 },

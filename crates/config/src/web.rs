@@ -2,10 +2,12 @@
 
 use std::path::PathBuf;
 
+use serde::{Deserialize, Serialize};
+
 use crate::mount::Mount;
 
 /// `[static]`: a folder that is a site, or a part of one.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Static {
     /// `/` for the whole site.
     pub url: Mount,
@@ -21,7 +23,7 @@ pub struct Static {
 }
 
 /// `[[redirect]]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Redirect {
     pub from: From,
     /// A path or an absolute URL; a `*` at its end takes what follows a prefix.
@@ -31,7 +33,7 @@ pub struct Redirect {
 }
 
 /// Which paths a redirect is for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum From {
     /// This path alone.
     Exact(String),

@@ -254,7 +254,8 @@ impl Site {
         self
     }
 
-    fn proxies(&self) -> impl Iterator<Item = Arc<Proxy>> {
+    /// Other servers that answer for it.
+    pub fn proxies(&self) -> impl Iterator<Item = Arc<Proxy>> {
         self.mounts.iter().filter_map(Mount::proxied).cloned()
     }
 

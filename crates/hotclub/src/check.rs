@@ -50,7 +50,7 @@ async fn server(file: &Path, console: &Console) -> Result<(), Failure> {
 
 async fn one(site: Site, console: &Console) -> Result<String, Failure> {
     if !face::has_app(&site) {
-        Face::new(site.into(), Vec::new(), &[])?.open(None)?;
+        Face::new(site.into(), Vec::new())?.open(None, &[])?;
         return Ok("no faults".to_owned());
     }
     let (mut project, _) = asking::asked(site, console).await?;

@@ -21,32 +21,24 @@ use crate::up::site::{self, Folder};
 pub(crate) struct Face {
     site: Arc<Site>,
     folders: Vec<Folder>,
-    proxies: Vec<Arc<Proxy>>,
     /// Where a file called `maintenance` closes the site.
     state: Option<PathBuf>,
 }
 
 impl Face {
-    /// With the folders that the file names, and of those that were `detected` what these do not replace. Of the
-    /// proxies that are `known` those stay that are as the file says: their health and connections outlive a
-    /// reload.
-    pub(crate) fn new(
-        site: Arc<Site>,
-        detected: Vec<Folder>,
-        known: &[Arc<Proxy>],
-    ) -> Result<Self, Failure> {
+    /// With the folders that the file names, and of those that were `detected` what these do not replace.
+    pub(crate) fn new(site: Arc<Site>, detected: Vec<Folder>) -> Result<Self, Failure> {
         let folders = site::folders(&site, detected)?;
-        let proxy = |config: &hotclub_config::Proxy| {
-            let known = known.iter().find(|proxy| proxy.is_of(config)).cloned();
-            known.unwrap_or_else(|| Arc::new(Proxy::new(config.clone())))
-        };
-        let proxies = site.proxies.iter().map(proxy).collect();
         Ok(Self {
             site,
             folders,
-            proxies,
             state: None,
         })
+    }
+
+    /// The site's name.
+    pub(crate) fn name(&self) -> &str {
+        &self.site.name
     }
 
     /// What lies in this folder can close the site.
@@ -55,20 +47,24 @@ impl Face {
         self
     }
 
-    /// What other servers answer.
-    pub(crate) fn proxies(&self) -> &[Arc<Proxy>] {
-        &self.proxies
-    }
-
-    /// Opens the folders and puts everything in its place.
-    pub(crate) fn open(&self, lanes: Option<Vec<Lane>>) -> Result<FrontSite, Failure> {
+    /// Opens the folders and puts everything in its place. Of the proxies that are `known` those stay that are as
+    /// the file says: their health and connections outlive a reload.
+    pub(crate) fn open(
+        &self,
+        lanes: Option<Vec<Lane>>,
+        known: &[Arc<Proxy>],
+    ) -> Result<FrontSite, Failure> {
         let site = &self.site;
         let app = lanes.map(|lanes| AppRoute {
             lanes,
             retry: site.app.retry,
             named_files: NamedFiles::Serve,
         });
-        let mut mounts: Vec<Mount> = self.proxies.iter().cloned().map(Mount::proxy).collect();
+        let proxy = |config: &hotclub_config::Proxy| {
+            let known = known.iter().find(|proxy| proxy.is_of(config)).cloned();
+            known.unwrap_or_else(|| Arc::new(Proxy::new(config.clone())))
+        };
+        let mut mounts: Vec<Mount> = site.proxies.iter().map(proxy).map(Mount::proxy).collect();
         for folder in &self.folders {
             mounts.push(folder.open()?);
         }

@@ -5,6 +5,7 @@
 //! of what is here, so that it can become a process of its own.
 
 mod household;
+mod stage;
 mod tenant;
 
 use std::path::{Path, PathBuf};

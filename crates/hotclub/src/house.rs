@@ -7,9 +7,8 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use hotclub_app::{AppFailure, Generation, Lane, Spec, StartError, View};
+use hotclub_app::{AppFailure, Generation, Lane, Place, Spec, StartError, View};
 use hotclub_front::{Front, Table};
-use tokio::runtime::Handle;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -51,14 +50,15 @@ impl Plan {
         console: &Console,
     ) -> impl Future<Output = Result<Generation, Failure>> + Send + use<> {
         let (spec, probe) = (self.spec.clone(), self.probe.clone());
-        let (traceback, runtimes) = (self.traceback.clone(), front.runtimes().to_vec());
+        let traceback = self.traceback.clone();
+        let place = Place::Here(front.runtimes().to_vec());
         let console = console.beside();
         async move {
             let beginning = Beginning {
                 spec: &spec,
                 probe: probe.as_ref(),
                 traceback: traceback.as_deref(),
-                runtimes: &runtimes,
+                place: &place,
             };
             tuning::start(beginning, &console).await
         }
@@ -439,7 +439,7 @@ pub(crate) struct Beginning<'a> {
     pub(crate) spec: &'a Spec,
     pub(crate) probe: Option<&'a Probe>,
     pub(crate) traceback: Option<&'a Path>,
-    pub(crate) runtimes: &'a [Handle],
+    pub(crate) place: &'a Place,
 }
 
 /// Why a generation did not come to serve.
@@ -455,9 +455,9 @@ pub(crate) async fn start_generation(beginning: Beginning<'_>) -> Result<Generat
         spec,
         probe,
         traceback,
-        runtimes,
+        place,
     } = beginning;
-    let generation = Generation::start(spec.clone(), runtimes)
+    let generation = Generation::start(spec.clone(), place)
         .await
         .map_err(|error| NotStarted {
             tuned: tuning::may_have_failed(&error, spec),

@@ -9,7 +9,7 @@ use std::sync::Arc;
 
 use hotclub_acme::{Shower, Wish};
 use hotclub_config::{CertificateSource, Fault, Https, Site};
-use hotclub_front::{Front, Https as Rules};
+use hotclub_front::{Front, Https as Rules, Keyring};
 use tokio::task::JoinSet;
 
 use crate::console::Failure;
@@ -59,10 +59,10 @@ impl Certifier {
     /// to be kept.
     pub(crate) fn start<'s>(
         sites: impl IntoIterator<Item = &'s Site>,
-        (front, listeners): (&Front, &Listeners),
+        (keyring, listeners): (Arc<Keyring>, &Listeners),
         state: &Path,
     ) -> Result<Self, Failure> {
-        let desk = Arc::new(Desk::new(front.keyring()));
+        let desk = Arc::new(Desk::new(keyring));
         let mut certifier = Self::default();
         if !listeners.any_https() {
             return Ok(certifier);

@@ -161,7 +161,7 @@ async fn prepare(
     let plan = app::plan(&project, &state, &statics, &buffers)?;
     let log = access_log(&project.site.log, args.json)?;
     let front = Front::start(site::front_options(&project.site, log, buffers)?)?;
-    let certifier = Certifier::start([&project.site], (&front, &listeners), &state.dir)?;
+    let certifier = Certifier::start([&project.site], (front.keyring(), &listeners), &state.dir)?;
     let house = House::start(plan, front, systemd, console).await?;
     console.done(&app::summary(&project, house.generation()));
     tuning::report(house.generation().loaded(), console);

@@ -9,10 +9,11 @@ use std::task::Poll;
 use std::time::{Duration, Instant};
 
 use hotclub_config::Site;
-use hotclub_front::{AccessLog, Front, Limits, Options, Site as FrontSite, Table};
+use hotclub_front::{AccessLog, Limits, Options};
 use tokio::task::JoinSet;
 
-use super::tenant::{Means, Raised, raise};
+use super::stage::{Bill, Ready, Stage};
+use super::tenant::{Raised, raise};
 use super::{Source, Wanted};
 use crate::console::{Console, Event, Failure, Hosting, SiteState};
 use crate::https::Certifier;
@@ -38,7 +39,7 @@ pub(super) struct Opening {
 }
 
 pub(super) struct Household<'a> {
-    front: Front,
+    stage: Stage,
     listeners: Listeners,
     source: Source,
     default: Option<String>,
@@ -48,7 +49,6 @@ pub(super) struct Household<'a> {
     raising: JoinSet<(String, Result<Raised, Failure>)>,
     /// What goes on ending beside what serves.
     leaving: JoinSet<()>,
-    means: Means,
     certifier: Certifier,
     console: &'a Console,
     systemd: &'a Systemd,
@@ -82,14 +82,9 @@ impl Tenant {
         }
     }
 
-    fn shown(&self) -> Arc<FrontSite> {
-        match &self.standing {
-            Some(raised) => Arc::clone(&raised.shown),
-            None => {
-                let hosts = self.site.all_hosts().map(str::to_owned).collect();
-                Arc::new(FrontSite::closed(&*self.site.name, hosts))
-            }
-        }
+    fn ready(&self, stage: &Stage) -> Ready {
+        let standing = self.standing.as_ref();
+        standing.map_or_else(|| stage.closed(&self.site), |raised| raised.ready.clone())
     }
 
     fn state(&self) -> SiteState {
@@ -122,21 +117,16 @@ impl<'a> Household<'a> {
         console: &'a Console,
         systemd: &'a Systemd,
     ) -> Result<Self, Failure> {
-        let buffers = site::buffers(&wanted.limits, &opening.state)?;
         let threads = wanted.sites.iter().map(|site| site.app.threads as usize);
-        let front = Front::start(Options {
+        let stage = Stage::open(Options {
             threads: crate::front_threads(threads.max().unwrap_or(1)),
             limits: Limits::from(&wanted.limits),
             trusted: site::trusted(&wanted.server)?,
             h2c: wanted.server.h2c,
             proxy_protocol: wanted.server.proxy_protocol,
             log: opening.log,
-            buffers: Arc::clone(&buffers),
+            buffers: site::buffers(&wanted.limits, &opening.state)?,
         })?;
-        let means = Means {
-            runtimes: front.runtimes().to_vec(),
-            buffers,
-        };
         // What a site of its own keeps belongs to its folder.
         let state = match &opening.source {
             Source::Site(dir) => dir.join(".hotclub"),
@@ -144,12 +134,12 @@ impl<'a> Household<'a> {
         };
         let certifier = Certifier::start(
             wanted.sites.iter().map(|site| &**site),
-            (&front, &opening.listeners),
+            (stage.keyring(), &opening.listeners),
             &state,
         )?;
         let mut household = Self {
             certifier,
-            front,
+            stage,
             listeners: opening.listeners,
             source: opening.source,
             default: wanted.default,
@@ -157,7 +147,6 @@ impl<'a> Household<'a> {
             tenants: wanted.sites.into_iter().map(Tenant::new).collect(),
             raising: JoinSet::new(),
             leaving: JoinSet::new(),
-            means,
             console,
             systemd,
             began: Instant::now(),
@@ -167,8 +156,7 @@ impl<'a> Household<'a> {
         for at in 0..household.tenants.len() {
             household.raise(at);
         }
-        let listeners = household.listeners.iter();
-        listeners.for_each(|listener| household.front.accept(listener));
+        household.stage.accept(&household.listeners);
         household.certifier.begin();
         Ok(household)
     }
@@ -182,7 +170,7 @@ impl<'a> Household<'a> {
                     Order::Stop(name) => return self.stop(signals, name).await,
                     Order::Quit => return self.quit().await,
                     Order::Reload => self.reload(),
-                    Order::Reopen => self.front.reopen_log(),
+                    Order::Reopen => self.stage.reopen_log(),
                     Order::More | Order::Fewer | Order::Upgrade => {
                         self.console.note("this signal has no meaning for several sites");
                     }
@@ -197,18 +185,12 @@ impl<'a> Household<'a> {
 
     /// Lets the front see what stands now.
     fn show(&self) {
-        let sites: Vec<_> = self.tenants.iter().map(Tenant::shown).collect();
-        let default = self.default.as_ref();
-        let default = sites
-            .iter()
-            .find(|site| Some(&site.name) == default)
-            .cloned();
-        let table = Table::new(sites.iter().cloned(), default);
-        let table = match (&self.source, sites.into_iter().next()) {
-            (Source::Site(_), Some(only)) => table.with_own(only),
-            _ => table,
-        };
-        self.front.swap(Arc::new(table));
+        let tenants = self.tenants.iter();
+        self.stage.show(Bill {
+            sites: tenants.map(|tenant| tenant.ready(&self.stage)).collect(),
+            default: self.default.clone(),
+            is_alone: matches!(self.source, Source::Site(_)),
+        });
     }
 
     fn raise(&mut self, at: usize) {
@@ -220,16 +202,12 @@ impl<'a> Household<'a> {
         }
         tenant.is_rising = true;
         let site = Arc::clone(&tenant.site);
-        let kept = tenant
-            .standing
-            .as_ref()
-            .map(Raised::kept)
-            .unwrap_or_default();
+        let ground = tenant.standing.as_ref().and_then(Raised::ground);
         let console = self.console.of_site(&site.name);
-        let means = self.means.clone();
+        let stage = self.stage.clone();
         self.raising.spawn(async move {
             let name = site.name.clone();
-            (name, raise(site, kept, means, console).await)
+            (name, raise(site, ground, stage, console).await)
         });
     }
 
@@ -303,7 +281,7 @@ impl<'a> Household<'a> {
         self.systemd.reloading();
         self.default = wanted.default;
         let sites = wanted.sites.iter().map(|site| &**site);
-        match Certifier::start(sites, (&self.front, &self.listeners), &self.state) {
+        match Certifier::start(sites, (self.stage.keyring(), &self.listeners), &self.state) {
             Ok(certifier) => {
                 self.certifier = certifier;
                 self.certifier.begin();
@@ -368,7 +346,7 @@ impl<'a> Household<'a> {
         let grace = standing.map(Raised::grace).max().unwrap_or_default();
         let end = Instant::now() + grace.max(LEAST_GRACE);
         tokio::select! {
-            () = self.front.drain(end) => {}
+            () = self.stage.drain(end) => {}
             _ = signals.stop() => return self.quit().await,
         }
         self.give_up_raising().await;
@@ -381,8 +359,7 @@ impl<'a> Household<'a> {
             () = async { while ending.join_next().await.is_some() {} } => {}
             _ = signals.stop() => {}
         }
-        // Its threads end quickly; the access log is flushed.
-        let _ended = tokio::task::spawn_blocking(move || self.front.kill()).await;
+        self.stage.end().await;
     }
 
     /// What is on its way up is waited for, and let down: cut off in the middle it would leave a database behind.
@@ -408,7 +385,7 @@ impl<'a> Household<'a> {
     }
 
     fn close(&mut self) {
-        self.front.stop_accepting();
+        self.stage.stop_accepting();
         self.listeners = Listeners::default();
     }
 }

@@ -3,33 +3,22 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_app::{Buffers, Generation};
+use hotclub_app::Generation;
 use hotclub_config::Site;
-use hotclub_front::{Proxy, Site as FrontSite};
-use tokio::runtime::Handle;
 
+use super::stage::{Part, Ready, Stage};
 use crate::console::{Console, Failure};
 use crate::face::{self, Face};
-use crate::house::Beginning;
 use crate::project::{Project, State};
 use crate::tuning;
 use crate::up::database::{self, Database};
 use crate::up::{self, DATABASE_GRACE, app, release, site};
 
-/// What every site is raised with.
-#[derive(Clone, Debug)]
-pub(super) struct Means {
-    /// The front's threads: each is a lane.
-    pub(super) runtimes: Vec<Handle>,
-    pub(super) buffers: Arc<Buffers>,
-}
-
 /// A site that can be shown.
 #[derive(Debug)]
 pub(super) struct Raised {
-    /// As the front shows it.
-    pub(super) shown: Arc<FrontSite>,
-    proxies: Vec<Arc<Proxy>>,
+    /// As it is shown.
+    pub(super) ready: Ready,
     app: Option<Running>,
 }
 
@@ -41,38 +30,28 @@ struct Running {
     grace: Duration,
 }
 
-/// What a reload keeps.
-#[derive(Debug, Default)]
-pub(super) struct Kept {
-    ground: Option<Arc<Ground>>,
-    proxies: Vec<Arc<Proxy>>,
-}
-
 /// What an app stands on and a reload keeps: its state folder, whose lock is held, and its database.
 #[derive(Debug)]
-struct Ground {
+pub(super) struct Ground {
     state: State,
     database: Database,
 }
 
-/// Takes a site from its file to an app that answered its first request; `kept` is of its state before.
+/// Takes a site from its file to an app that answered its first request; `ground` is of its state before.
 pub(super) async fn raise(
     site: Arc<Site>,
-    kept: Kept,
-    means: Means,
+    ground: Option<Arc<Ground>>,
+    stage: Stage,
     console: Console,
 ) -> Result<Raised, Failure> {
     if !face::has_app(&site) {
         let state = State::folder_without_app(&site);
-        let face = Face::new(site, Vec::new(), &kept.proxies)?.kept_in(&state);
-        return Ok(Raised {
-            shown: Arc::new(face.open(None)?),
-            proxies: face.proxies().to_vec(),
-            app: None,
-        });
+        let face = Face::new(site, Vec::new())?.kept_in(&state);
+        let ready = stage.ready(&face, None).await?;
+        return Ok(Raised { ready, app: None });
     }
     let mut project = Project::find(Site::clone(&site), None)?;
-    let (ground, is_new) = match kept.ground {
+    let (ground, is_new) = match ground {
         Some(ground) => {
             project.install(&ground.state, &console).await?;
             let Ground { state, database } = &*ground;
@@ -86,11 +65,10 @@ pub(super) async fn raise(
             (Arc::new(Ground { state, database }), true)
         }
     };
-    let raised = start(&project, &ground, &kept.proxies, (&means, &console)).await;
+    let raised = start(&project, &ground, &stage, &console).await;
     match raised {
-        Ok((shown, proxies, generation)) => Ok(Raised {
-            shown,
-            proxies,
+        Ok((ready, generation)) => Ok(Raised {
+            ready,
             app: Some(Running {
                 generation,
                 ground,
@@ -109,9 +87,9 @@ pub(super) async fn raise(
 async fn start(
     project: &Project,
     ground: &Ground,
-    known: &[Arc<Proxy>],
-    (means, console): (&Means, &Console),
-) -> Result<(Arc<FrontSite>, Vec<Arc<Proxy>>, Generation), Failure> {
+    stage: &Stage,
+    console: &Console,
+) -> Result<(Ready, Generation), Failure> {
     let Ground { state, database } = ground;
     up::fit(project, console)?;
     if rustix::process::geteuid().is_root() {
@@ -120,22 +98,21 @@ async fn start(
     let statics = release::run(project, state, database, console).await?;
     console.begin("app");
     let detected = site::detected(project, &statics)?;
-    let face = Face::new(Arc::new(project.site.clone()), detected, known)?.kept_in(&state.dir);
-    let spec = app::spec(project, state, &statics, &means.buffers)?;
+    let face = Face::new(Arc::new(project.site.clone()), detected)?.kept_in(&state.dir);
+    let spec = app::spec(project, state, &statics, stage.buffers())?;
     let probe = app::probe(project);
     let traceback = state.dir.join("log/app.log");
-    let beginning = Beginning {
+    let part = Part {
         spec: &spec,
         probe: Some(&probe),
         traceback: Some(&traceback),
-        runtimes: &means.runtimes,
     };
-    let started = tuning::start(beginning, console).await?;
-    match face.open(Some(started.lanes())) {
-        Ok(shown) => {
+    let started = stage.start(part, console).await?;
+    match stage.ready(&face, Some(&started)).await {
+        Ok(ready) => {
             console.done(&app::summary(project, &started));
             tuning::report(started.loaded(), console);
-            Ok((Arc::new(shown), face.proxies().to_vec(), started))
+            Ok((ready, started))
         }
         Err(failure) => {
             started.drain(Duration::ZERO).await;
@@ -154,11 +131,8 @@ impl Ground {
 
 impl Raised {
     /// What goes on under a newer state of the site.
-    pub(super) fn kept(&self) -> Kept {
-        Kept {
-            ground: self.app.as_ref().map(|app| Arc::clone(&app.ground)),
-            proxies: self.proxies.clone(),
-        }
+    pub(super) fn ground(&self) -> Option<Arc<Ground>> {
+        self.app.as_ref().map(|app| Arc::clone(&app.ground))
     }
 
     /// Returns when the app cannot serve any longer.
@@ -184,7 +158,7 @@ impl Raised {
 
     /// Requests under way are finished, then the database ends.
     pub(super) async fn leave(self) {
-        let ground = self.kept().ground;
+        let ground = self.ground();
         self.retire().await;
         if let Some(ground) = ground {
             ground.stop().await;

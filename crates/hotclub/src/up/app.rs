@@ -39,10 +39,9 @@ pub(crate) fn plan(
         table: Box::new(move |lanes| {
             // The file is read anew with each reload; what it says of the app holds from the next start on.
             let site = first.take().map_or_else(|| site_file::reread(&dir), Ok)?;
-            let face = Face::new(Arc::clone(&site), detected.clone(), &proxies.borrow())?;
-            let face = face.kept_in(&kept_in);
-            let made = face.open(Some(lanes))?;
-            proxies.replace(face.proxies().to_vec());
+            let face = Face::new(Arc::clone(&site), detected.clone())?.kept_in(&kept_in);
+            let made = face.open(Some(lanes), &proxies.take())?;
+            proxies.replace(made.proxies().collect());
             Ok(face::alone(&site, made))
         }),
         graceful_timeout: project.site.app.graceful_timeout,
