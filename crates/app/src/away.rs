@@ -6,6 +6,7 @@
 //! generation are replaced.
 
 use std::collections::HashMap;
+use std::fmt;
 use std::os::fd::OwnedFd;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -67,13 +68,24 @@ pub struct Parcel {
     pub files: Vec<OwnedFd>,
 }
 
+/// Takes parcels to the other process, in order; they come to nothing when there is none.
+pub type Courier = Arc<dyn Fn(Parcel) + Send + Sync>;
+
 /// The way to another process that makes lanes. Clones are the same.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Link {
     lanes: usize,
-    parcels: mpsc::UnboundedSender<Parcel>,
+    courier: Courier,
     open: Arc<Mutex<HashMap<u64, Ear>>>,
     next: Arc<AtomicU64>,
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link")
+            .field("lanes", &self.lanes)
+            .finish_non_exhaustive()
+    }
 }
 
 /// Who hears what the lanes of a generation say.
@@ -93,17 +105,15 @@ pub(crate) struct Away {
 }
 
 impl Link {
-    /// A way to a process with so many lanes for each generation; the other end of it takes the parcels there.
+    /// A way to a process with so many lanes for each generation.
     #[must_use]
-    pub fn new(lanes: usize) -> (Self, mpsc::UnboundedReceiver<Parcel>) {
-        let (parcels, receiver) = mpsc::unbounded_channel();
-        let link = Self {
+    pub fn new(lanes: usize, courier: Courier) -> Self {
+        Self {
             lanes,
-            parcels,
+            courier,
             open: Arc::default(),
             next: Arc::new(AtomicU64::new(1)),
-        };
-        (link, receiver)
+        }
     }
 
     pub(crate) fn lanes(&self) -> usize {
@@ -151,11 +161,9 @@ impl Link {
             LaneNews::Waits { look, slot } => {
                 let view = ear.board.view(slot);
                 let waits = thread_state::waits(view.pid, view.thread);
-                let order = LaneOrder::Seen { look, waits };
-                // Whoever takes the parcels is gone only when the other process is.
-                let _ = self.parcels.send(Parcel {
+                (self.courier)(Parcel {
                     generation,
-                    order,
+                    order: LaneOrder::Seen { look, waits },
                     files: Vec::new(),
                 });
             }
@@ -196,8 +204,7 @@ impl Away {
     }
 
     fn say(&self, order: LaneOrder, files: Vec<OwnedFd>) {
-        // Whoever takes the parcels is gone only when the other process is.
-        let _ = self.link.parcels.send(Parcel {
+        (self.link.courier)(Parcel {
             generation: self.generation,
             order,
             files,
@@ -268,10 +275,10 @@ impl Guests {
     pub fn obey(
         &self,
         generation: u64,
-        order: LaneOrder,
+        order: &LaneOrder,
         files: Vec<OwnedFd>,
     ) -> std::io::Result<()> {
-        if let LaneOrder::Open { limits, slots } = order {
+        if let LaneOrder::Open { limits, slots } = *order {
             let guest = self.open(generation, limits, slots, files)?;
             lock(&self.by_generation).insert(generation, guest);
             return Ok(());
@@ -280,7 +287,7 @@ impl Guests {
         let Some(guest) = guests.get(&generation) else {
             return Ok(());
         };
-        match order {
+        match *order {
             LaneOrder::Open { .. } => {}
             LaneOrder::Attach { slot } => {
                 let mut pairs = guest.lanes.iter().zip(files);

@@ -11,8 +11,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use serde::{Deserialize, Serialize};
+
 /// How much may be kept, in bytes.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct BufferBounds {
     /// Of one answer in memory; more goes to a file.
     pub per_connection: u64,
@@ -23,7 +25,7 @@ pub struct BufferBounds {
 }
 
 /// What is kept now.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct BufferUsage {
     /// Bytes.
     pub memory: u64,

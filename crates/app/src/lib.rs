@@ -33,7 +33,7 @@ mod thread_state;
 mod view;
 
 pub use answer::{AnswerBody, Part};
-pub use away::{Guests, LaneNews, LaneOrder, Link, Parcel};
+pub use away::{Courier, Guests, LaneNews, LaneOrder, Link, Parcel};
 pub use board::{Board, SlotView, monotonic_now};
 pub use buffers::{BufferBounds, BufferUsage, Buffers, MemoryShare, SpoolError, SpoolFile};
 pub use call::{Answer, Call, CallBody, CallError, Cut, Times};

@@ -1,5 +1,6 @@
 //! `host.toml` and all sites that it names, read together: a host may be only one site's, and so may a name.
 
+use std::collections::BTreeMap;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -22,6 +23,10 @@ pub struct Host {
     pub limits: Limits,
     pub log: Log,
     pub server: Server,
+    /// Whom the front runs as; `None`: a user of that purpose, if there is one.
+    pub front_user: Option<String>,
+    /// Whom the sites' code runs as, by their names; those that are not there run as the owners of their folders.
+    pub users: BTreeMap<String, String>,
     pub(crate) positions: Positions,
     pub(crate) warnings: Faults,
 }
@@ -124,6 +129,13 @@ fn collisions(host: &Host, sites: &[Site], found: &mut Faults) {
             let file = site.dir.join(FILE_NAME);
             let hint = format!("add hosts = [\"example.com\"] to {}", file.display());
             found.push(fault.hint(hint));
+        }
+    }
+    for name in host.users.keys() {
+        if !sites.iter().any(|site| site.name == *name) {
+            let key = format!("users.{name}");
+            let message = format!("no site is called `{name}`");
+            found.push(host.positions.fault(&key, message));
         }
     }
     let named = |name: &String| sites.iter().any(|site| site.name == *name);

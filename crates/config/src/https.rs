@@ -3,21 +3,25 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::defaults;
 
 /// Where certificates come from, and what HTTPS means for visitors.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Https {
     pub certificates: CertificateSource,
     /// HTTP is answered with the way to HTTPS, when there is an https listener.
     pub redirect: bool,
     /// Strict-Transport-Security: how long browsers shall use nothing but HTTPS.
     pub hsts: Option<Duration>,
+    /// Of those who get certificates.
+    #[serde(skip)]
     pub acme: Acme,
 }
 
 /// Who makes the certificates.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum CertificateSource {
     /// Certificate authorities, by ACME.
     Acme,

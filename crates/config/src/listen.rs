@@ -4,6 +4,8 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::str::FromStr;
 
+use serde::{Deserialize, Serialize};
+
 use crate::model::Listen;
 
 /// A text that is no address to listen on.
@@ -64,7 +66,7 @@ impl std::fmt::Display for Listen {
 }
 
 /// An address that nothing outside this machine reaches: a loopback address or a Unix socket.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Local(Listen);
 
 /// A text that is no such address.

@@ -19,7 +19,7 @@ use crate::web::{Redirect, Static};
 use crate::{Secret, defaults};
 
 /// One site: a whole `hotclub.toml`.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Site {
     /// The folder that holds the file, and to which its relative paths were joined.
     pub dir: PathBuf,
@@ -36,7 +36,10 @@ pub struct Site {
     pub(crate) written_hosts: Vec<String>,
     pub compress: Compress,
     pub app: App,
+    /// Of those who start the app, as all that is skipped here.
+    #[serde(skip)]
     pub env: Env,
+    #[serde(skip)]
     pub database: Database,
     pub files: Vec<Files>,
     pub proxies: Vec<Proxy>,
@@ -53,7 +56,9 @@ pub struct Site {
     pub server: Server,
     pub https: Https,
     /// Doubts that stop nothing: say them once at start.
+    #[serde(skip)]
     pub warnings: Faults,
+    #[serde(skip)]
     pub(crate) positions: Positions,
 }
 
@@ -92,7 +97,7 @@ pub enum Compress {
 }
 
 /// `[app]`: what runs, with how many workers, and how long it may take.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct App {
     /// Where `manage.py` is.
     pub dir: Option<PathBuf>,
@@ -128,7 +133,7 @@ pub struct App {
 
 /// `[app.tune]`: which of Django's settings are improved on where they say nothing. `tune = false`
 /// turns all of it off.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Tune {
     /// Keep database connections between requests.
     pub persistent_connections: bool,
@@ -137,7 +142,7 @@ pub struct Tune {
 }
 
 /// `[app] python`: a version to look for, or the interpreter itself.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Python {
     /// `"3"`, `"3.11"` or `"3.11.4"`.
     Version(String),
@@ -208,7 +213,7 @@ pub enum Engine {
 }
 
 /// `[[files]]`: a folder served under a URL.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Files {
     pub url: Mount,
     pub path: PathBuf,
@@ -223,27 +228,27 @@ pub struct Files {
 }
 
 /// `[[process]]`: a program that runs beside the app. Not started yet.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     pub name: String,
     pub command: String,
 }
 
 /// `[release]`.
-#[derive(Debug, Clone, PartialEq, Default)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
 pub struct Release {
     /// Run in order, once a release; `None`: Django's default (migrate). An empty list: nothing.
     pub command: Option<Vec<String>>,
 }
 
 /// `[runtime]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Runtime {
     pub kind: RuntimeKind,
 }
 
 /// Where the app's processes live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum RuntimeKind {
     Host,
     /// Not built yet.
@@ -251,7 +256,7 @@ pub enum RuntimeKind {
 }
 
 /// `[limits]`: what a visitor may take. Sizes in bytes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
     pub max_body: u64,
     pub max_header: u64,
@@ -274,7 +279,7 @@ pub struct Limits {
 }
 
 /// `[log]`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Log {
     pub access: AccessLog,
     pub format: LogFormat,
@@ -285,7 +290,7 @@ pub struct Log {
 }
 
 /// Where a line for each request goes.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum AccessLog {
     Stdout,
     Off,
@@ -293,14 +298,14 @@ pub enum AccessLog {
 }
 
 /// How such a line looks.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum LogFormat {
     Combined,
     Json,
 }
 
 /// `[server]`: how this site is reached when it has a server of its own (`hotclub up`).
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Server {
     pub listen: Vec<Listen>,
     /// Where metrics are told; `None`: nowhere.
@@ -314,7 +319,7 @@ pub struct Server {
 }
 
 /// An address to listen on. `FromStr` reads what the command line's `--listen` takes, too.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Listen {
     /// Plain HTTP.
     Tcp(SocketAddr),

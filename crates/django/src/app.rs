@@ -4,10 +4,12 @@ use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 
+use hotclub_supervise::RunAs;
 use tokio::process::Command;
 
 use crate::environment::Environment;
 use crate::find::Project;
+use crate::ownership::become_user;
 
 /// Environment variables laid over Hotclub's own environment for everything the app runs.
 pub type Vars = BTreeMap<String, String>;
@@ -21,6 +23,8 @@ pub struct App {
     pub settings: Option<String>,
     /// The site's env files and `[env] set`, then what Hotclub injects.
     pub vars: Vars,
+    /// Whom the app's code runs as; `None`: as we do.
+    pub user: Option<RunAs>,
     /// Hotclub's folder for this site; logs go to `<state>/log`, scripts to `<state>/python`.
     pub state: PathBuf,
 }
@@ -42,6 +46,7 @@ impl App {
             command.env("DJANGO_SETTINGS_MODULE", settings);
         }
         command.stdin(std::process::Stdio::null());
+        become_user(&mut command, self.user);
         command
     }
 

@@ -19,6 +19,7 @@ use crate::app::App;
 use crate::compress::compress;
 use crate::inspect::Raised;
 use crate::inspection::Inspection;
+use crate::ownership::{Links, give, take_back};
 use crate::progress::{Report, Step, say};
 use crate::run::tail;
 use crate::scripts::{Answer, ask, path_value};
@@ -175,6 +176,9 @@ pub async fn collect(
     }
     let _ = fs::remove_dir_all(&place.new);
     fs::create_dir_all(&place.new).map_err(Place::at(&place.new))?;
+    if let Some(user) = app.user {
+        give(&place.new, user).map_err(Place::at(&place.new))?;
+    }
     say(report, Step::Collect, "collecting");
     let found = match run_script(app, &place.new, report).await {
         Ok(found) => found,
@@ -193,6 +197,9 @@ pub async fn collect(
         };
         place.write(&place.stamp, &stamp)?;
         return Ok(Collected::None { why });
+    }
+    if app.user.is_some() {
+        take_back(&place.new, Links::Remove).map_err(Place::at(&place.new))?;
     }
     say(report, Step::Compress, "compressing");
     compressed(&place).await?;

@@ -5,9 +5,10 @@
 //! without its marker is removed by the next build.
 
 use std::fs::{self, File};
-use std::io;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+use hotclub_supervise::RunAs;
 use rustix::fs::{FlockOperation, flock};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
@@ -18,6 +19,7 @@ use crate::find::Project;
 use crate::installer::Workshop;
 use crate::interpreter::{self, Interpreter};
 use crate::lockfile::{Dependencies, Tool};
+use crate::ownership::{self, Links};
 use crate::progress::{Report, Step, say};
 use crate::run;
 
@@ -146,18 +148,29 @@ impl EnvironmentError {
     }
 }
 
-/// Builds the environment, or finds it complete. `python` is `[app] python`, `state` an absolute
+/// Who makes an environment, and with what.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Maker<'a> {
+    /// `[app] python`.
+    pub python: Option<&'a str>,
+    /// Whom packages' own code runs as while they are installed, and who is to run the interpreter; `None`: as we do.
+    pub user: Option<RunAs>,
+}
+
+/// Builds the environment, or finds it complete. `state` is an absolute
 /// path. Two builds of one state folder wait for each other.
 pub async fn build(
     project: &Project,
     dependencies: &Dependencies,
-    python: Option<&str>,
+    maker: Maker<'_>,
     state: &Path,
     report: Report<'_>,
 ) -> Result<Environment, EnvironmentError> {
+    let user = maker.user;
     let envs = state.join("envs");
-    let (mut interpreter, decided) = interpreter::choose(project, dependencies, python).await?;
-    if !decided && let Some(instead) = remembered(&envs, dependencies, &interpreter).await? {
+    let (mut interpreter, decided) = interpreter::choose(project, dependencies, maker).await?;
+    if !decided && let Some(instead) = remembered(&envs, dependencies, (&interpreter, user)).await?
+    {
         interpreter = instead;
     }
     let first = place(&envs, dependencies, &interpreter)?;
@@ -176,6 +189,7 @@ pub async fn build(
         state,
         log: &log,
         interpreter: &interpreter,
+        user,
         report,
     };
     match fill(&workshop, dependencies, &first.dir).await {
@@ -220,7 +234,7 @@ async fn with_newer_python(
     envs: &Path,
     refused: &Environment,
 ) -> Result<Option<Environment>, EnvironmentError> {
-    let newest = interpreter::newest().await;
+    let newest = interpreter::newest(workshop.user).await;
     let Some(newest) = newest.filter(|found| found.is_newer_than(workshop.interpreter)) else {
         return Ok(None);
     };
@@ -245,13 +259,13 @@ fn instead(envs: &Path, digest: &str) -> PathBuf {
 async fn remembered(
     envs: &Path,
     dependencies: &Dependencies,
-    usual: &Interpreter,
+    (usual, user): (&Interpreter, Option<RunAs>),
 ) -> Result<Option<Interpreter>, EnvironmentError> {
     let note = instead(envs, &digest(dependencies, usual)?);
     let Ok(path) = fs::read_to_string(note) else {
         return Ok(None);
     };
-    Ok(interpreter::ask(Path::new(&path)).await)
+    Ok(interpreter::ask(Path::new(&path), user).await)
 }
 
 /// Removes all environments of this state folder but `kept` (their digests).
@@ -297,9 +311,15 @@ async fn fill(
         Step::Environment,
         format!("installing packages from {name}"),
     );
-    installer
-        .install(workshop, dir, cwd, &["-r".into(), list.into_os_string()])
-        .await
+    let arguments = ["-r".into(), list.into_os_string()];
+    let Some(user) = workshop.user else {
+        return installer.install(workshop, dir, cwd, &arguments).await;
+    };
+    ownership::give(dir, user).map_err(at(dir))?;
+    let installed = installer.install(workshop, dir, cwd, &arguments).await;
+    // Theirs no longer, whatever came of it: a worker shall not change what it runs.
+    ownership::take_back(dir, Links::Keep).map_err(at(dir))?;
+    installed
 }
 
 fn digest(
@@ -384,7 +404,11 @@ pub(crate) fn is_complete(dir: &Path) -> bool {
 
 pub(crate) fn mark_complete(dir: &Path) -> Result<(), EnvironmentError> {
     let path = dir.join("complete");
-    fs::write(&path, dir.as_os_str().as_encoded_bytes()).map_err(at(&path))
+    // Packages may have put anything there, a link too.
+    let _ = fs::remove_file(&path);
+    let made = File::create_new(&path);
+    made.and_then(|mut file| file.write_all(dir.as_os_str().as_encoded_bytes()))
+        .map_err(at(&path))
 }
 
 #[cfg(test)]

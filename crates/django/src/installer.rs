@@ -8,10 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use hotclub_supervise::RunAs;
 use tokio::process::Command;
 
-use crate::environment::EnvironmentError;
+use crate::environment::{EnvironmentError, at};
 use crate::interpreter::Interpreter;
+use crate::ownership::{self, become_user};
 use crate::progress::{Report, Step, say};
 use crate::run::{Ran, run, tail};
 
@@ -24,6 +26,8 @@ pub(crate) struct Workshop<'a> {
     pub(crate) state: &'a Path,
     pub(crate) log: &'a Path,
     pub(crate) interpreter: &'a Interpreter,
+    /// Whom packages' own code runs as.
+    pub(crate) user: Option<RunAs>,
     pub(crate) report: Report<'a>,
 }
 
@@ -75,9 +79,23 @@ impl Workshop<'_> {
         }
     }
 
+    /// Whether whoever installs packages may run a program.
+    async fn can_run(&self, program: &Path) -> bool {
+        if self.user.is_none() {
+            return true;
+        }
+        let mut command = clean(program);
+        command.arg("--version").current_dir("/");
+        become_user(&mut command, self.user);
+        let output = command.kill_on_drop(true).output().await;
+        output.is_ok_and(|output| output.status.success())
+    }
+
     /// uv on PATH, or one of our own.
     async fn uv(&self) -> Option<PathBuf> {
-        if let Some(found) = on_path("uv") {
+        if let Some(found) = on_path("uv")
+            && self.can_run(&found).await
+        {
             return Some(found);
         }
         let dir = self.state.join("tools/uv");
@@ -243,6 +261,15 @@ impl Installer {
             }
         };
         command.args(arguments).current_dir(cwd);
+        if workshop.user.is_some() {
+            let home = workshop.state.join("home");
+            ownership::home(&home, workshop.user).map_err(at(&home))?;
+            become_user(&mut command, workshop.user);
+            command.env("HOME", home).env_remove("XDG_CACHE_HOME");
+            command
+                .env_remove("UV_CACHE_DIR")
+                .env_remove("PIP_CACHE_DIR");
+        }
         workshop
             .run_well("installing the project's packages", command)
             .await

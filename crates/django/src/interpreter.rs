@@ -4,13 +4,15 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
 
+use hotclub_supervise::RunAs;
 use pep440_rs::{Version, VersionSpecifiers};
 use serde::Deserialize;
 use tokio::process::Command;
 
-use crate::environment::EnvironmentError;
+use crate::environment::{EnvironmentError, Maker};
 use crate::find::Project;
 use crate::lockfile::{Dependencies, Tool, folders};
+use crate::ownership::become_user;
 
 /// Workers run on CPython 3.9 and later.
 const OLDEST: (u64, u64) = (3, 9);
@@ -65,10 +67,11 @@ impl Interpreter {
 }
 
 /// The newest on this machine that is no test version.
-pub(crate) async fn newest() -> Option<Interpreter> {
+pub(crate) async fn newest(user: Option<RunAs>) -> Option<Interpreter> {
     let mut newest: Option<Interpreter> = None;
     for candidate in candidates(None) {
-        let Some(found) = ask(&candidate).await.filter(|found| serves(found, None)) else {
+        let found = ask(&candidate, user).await;
+        let Some(found) = found.filter(|found| serves(found, None)) else {
             continue;
         };
         let stable = found
@@ -91,15 +94,18 @@ pub(crate) async fn newest() -> Option<Interpreter> {
 pub(crate) async fn choose(
     project: &Project,
     dependencies: &Dependencies,
-    option: Option<&str>,
+    Maker {
+        python: option,
+        user,
+    }: Maker<'_>,
 ) -> Result<(Interpreter, bool), EnvironmentError> {
     if let Some(path) = option.filter(|option| option.contains('/')) {
-        return Ok((at_path(&project.root.join(path)).await?, true));
+        return Ok((at_path(&project.root.join(path), user).await?, true));
     }
     let wish = wish(project, dependencies, option)?;
     let mut seen: Vec<Interpreter> = Vec::new();
     for candidate in candidates(wish.as_ref()) {
-        let Some(found) = ask(&candidate).await else {
+        let Some(found) = ask(&candidate, user).await else {
             continue;
         };
         if serves(&found, wish.as_ref()) {
@@ -112,8 +118,8 @@ pub(crate) async fn choose(
     Err(none(wish, &seen))
 }
 
-async fn at_path(path: &Path) -> Result<Interpreter, EnvironmentError> {
-    let found = ask(path).await;
+async fn at_path(path: &Path, user: Option<RunAs>) -> Result<Interpreter, EnvironmentError> {
+    let found = ask(path, user).await;
     let found = found.filter(|found| serves(found, None));
     found.ok_or_else(|| EnvironmentError::NotPython {
         path: path.to_path_buf(),
@@ -145,9 +151,10 @@ fn none(wish: Option<Wish>, seen: &[Interpreter]) -> EnvironmentError {
     }
 }
 
-/// Runs it in `/`, where no `.python-version` makes a version manager's stand-in refuse.
-pub(crate) async fn ask(path: &Path) -> Option<Interpreter> {
+/// Runs it as `user`, who may not reach every one, in `/`, where no `.python-version` makes a version manager's stand-in refuse.
+pub(crate) async fn ask(path: &Path, user: Option<RunAs>) -> Option<Interpreter> {
     let mut command = Command::new(path);
+    become_user(&mut command, user);
     command
         .args(["-I", "-c", ASK])
         .current_dir("/")

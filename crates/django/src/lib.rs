@@ -21,6 +21,7 @@ mod interpreter;
 pub mod learn;
 pub mod lockfile;
 pub mod migrate;
+mod ownership;
 mod packages;
 pub mod progress;
 mod requirements;

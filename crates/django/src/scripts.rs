@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 
 use crate::app::App;
+use crate::ownership::give;
 use crate::progress::{Report, Step};
 use crate::run::{self, run};
 
@@ -105,6 +106,9 @@ pub(crate) async fn ask(
 ) -> io::Result<Answer> {
     let scripts = install(&app.state)?;
     let output = tempfile::NamedTempFile::new_in(&scripts)?;
+    if let Some(user) = app.user {
+        give(output.path(), user)?;
+    }
     request.insert("output".into(), path_value(output.path()));
     request.insert("settings".into(), app.settings.clone().into());
     let mut command = app.command("python");

@@ -9,6 +9,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use hotclub_app::Times;
+use serde::{Deserialize, Serialize};
 
 /// The statuses that a response may have.
 const STATUSES: std::ops::Range<u16> = 100..1000;
@@ -42,7 +43,7 @@ struct Histogram {
 }
 
 /// What a site's requests came to.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct SiteTotals {
     /// Those that came at all, with their counts.
     pub statuses: Vec<(u16, u64)>,
@@ -53,7 +54,7 @@ pub struct SiteTotals {
 }
 
 /// How long something took.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct Distribution {
     /// Counts by [`BOUNDS`], each bucket without those below it; the last is for what is longer.
     pub buckets: [u64; BOUNDS.len() + 1],

@@ -46,6 +46,15 @@ impl<T> HostMap<T> {
         self.exact.values().chain(self.wildcards.values())
     }
 
+    /// Every name, as it was added but for its case, with its value.
+    pub fn iter(&self) -> impl Iterator<Item = (String, &T)> {
+        let text = |name: &[u8]| String::from_utf8_lossy(name).into_owned();
+        let exact = self.exact.iter();
+        let exact = exact.map(move |(name, value)| (text(name), value));
+        let wildcards = self.wildcards.iter();
+        exact.chain(wildcards.map(move |(name, value)| (format!("*.{}", text(name)), value)))
+    }
+
     /// The value of a host without its port, in any case; IPv6 addresses in brackets, in any spelling.
     #[must_use]
     pub fn get(&self, host: &[u8]) -> Option<&T> {

@@ -71,5 +71,5 @@ pub use proxy::{Proxy, Tunnel, UpstreamBody};
 pub use redirect::Redirect;
 pub use secure::Https;
 pub use table::{AppRoute, Found, NamedFiles, Site, Table};
-pub use tls::{Certificate, CertificateError, Certificates, Challenges, Keyring};
+pub use tls::{Certificate, CertificateError, Certificates, Challenges, Keyring, PackedKeys};
 pub use trust::{TrustError, TrustedProxies};

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use crate::counts::SiteTotals;
@@ -13,7 +14,7 @@ use crate::thread::Command;
 pub struct Observer(Arc<Shared>);
 
 /// Open connections, by what they are doing.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Connections {
     /// No request has come yet.
     pub fresh: usize,

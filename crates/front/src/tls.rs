@@ -6,6 +6,7 @@
 //! began with one site's name is never resumed under another (RFC 6066, 3; rustls compares the names).
 
 mod challenges;
+mod packed;
 pub(crate) mod session;
 mod store;
 
@@ -16,9 +17,11 @@ use arc_swap::ArcSwap;
 use rustls::crypto::aws_lc_rs;
 use rustls::server::{ClientHello, NoServerSessionStorage, ResolvesServerCert, ServerConfig};
 use rustls::sign::CertifiedKey;
+use tokio::sync::watch;
 
 pub use challenges::Challenges;
 pub(crate) use challenges::is_below as is_challenge;
+pub use packed::PackedKeys;
 pub use store::{Certificate, CertificateError, Certificates};
 
 /// Spoken after a handshake that was a certificate authority's question (RFC 8737).
@@ -62,12 +65,15 @@ pub(crate) struct Tls {
 pub struct Keyring {
     certificates: ArcSwap<Certificates>,
     challenges: ArcSwap<Challenges>,
+    /// Told of each change.
+    changes: watch::Sender<()>,
 }
 
 impl Keyring {
     /// Lets handshakes that begin from now on find these certificates. Without any, they are refused.
     pub fn set_certificates(&self, certificates: Certificates) {
         self.certificates.store(Arc::new(certificates));
+        self.changes.send_replace(());
     }
 
     /// The certificates that handshakes find now.
@@ -79,6 +85,7 @@ impl Keyring {
     /// What certificate authorities find from now on.
     pub fn set_challenges(&self, challenges: Challenges) {
         self.challenges.store(Arc::new(challenges));
+        self.changes.send_replace(());
     }
 }
 

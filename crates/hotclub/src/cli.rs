@@ -4,6 +4,7 @@ use std::path::Path;
 
 mod check;
 mod db;
+mod front;
 mod host;
 mod inspect;
 mod maintenance;
@@ -16,6 +17,7 @@ mod upgrade;
 
 pub(crate) use check::CheckArgs;
 pub(crate) use db::{BackupArgs, BackupsArgs, DbArgs, DbCommand, OldArgs, RestoreArgs, ShellArgs};
+pub(crate) use front::FrontArgs;
 pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use maintenance::{MaintenanceArgs, Wanted as MaintenanceWanted};
@@ -45,6 +47,9 @@ pub(crate) enum Command {
     Up(UpArgs),
     /// Run all sites of this server, in the foreground
     Host(HostArgs),
+    /// The process that reads what strangers send; `host` starts it
+    #[command(hide = true)]
+    Front(FrontArgs),
     /// Run only the app server; options are named as Gunicorn's
     Serve(Box<ServeArgs>),
     /// Say what Hotclub found out about a project, and from where
@@ -76,7 +81,11 @@ impl Command {
             Self::Manage(args) => Some(&args.dir),
             Self::Maintenance(args) => Some(&args.dir),
             Self::Db(args) => Some(args.command.project()),
-            Self::Host(_) | Self::Serve(_) | Self::Passwd(_) | Self::Upgrade(_) => None,
+            Self::Front(_)
+            | Self::Host(_)
+            | Self::Serve(_)
+            | Self::Passwd(_)
+            | Self::Upgrade(_) => None,
         }
     }
 }
@@ -93,6 +102,7 @@ impl Cli {
             Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
             Command::Check(_)
+            | Command::Front(_)
             | Command::Maintenance(_)
             | Command::Passwd(_)
             | Command::Serve(_)

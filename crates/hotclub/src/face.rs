@@ -5,21 +5,28 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotclub_app::Lane;
-use hotclub_config::{RedirectFrom, Site, Static};
+use hotclub_config::{RedirectFrom, Site, Static, Upstream};
 use hotclub_django::find::{self, FindError};
 use hotclub_front::files::{FileMount, MountKind, MountOptions, PageRules, Pages};
 use hotclub_front::{
     AppRoute, Dress, Gate, GateFault, Mount, NamedFiles, Proxy, Redirect, Site as FrontSite, Table,
 };
 
+use serde::{Deserialize, Serialize};
+
 use crate::console::Failure;
 use crate::https;
 use crate::up::site::{self, Folder};
 
+/// The file in a site's state folder that closes the site.
+const MAINTENANCE: &str = "maintenance";
+
 /// A site without its app, before its folders are opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Face {
     site: Arc<Site>,
+    /// Bytes of a body, where the site's file says so.
+    max_body: Option<u64>,
     folders: Vec<Folder>,
     /// Where a file called `maintenance` closes the site.
     state: Option<PathBuf>,
@@ -29,8 +36,10 @@ impl Face {
     /// With the folders that the file names, and of those that were `detected` what these do not replace.
     pub(crate) fn new(site: Arc<Site>, detected: Vec<Folder>) -> Result<Self, Failure> {
         let folders = site::folders(&site, detected)?;
+        let max_body = site.sets("limits.max_body").then_some(site.limits.max_body);
         Ok(Self {
             site,
+            max_body,
             folders,
             state: None,
         })
@@ -45,6 +54,26 @@ impl Face {
     pub(crate) fn kept_in(mut self, state: &Path) -> Self {
         self.state = Some(state.to_owned());
         self
+    }
+
+    /// Everything that it opens, or that those open that it is made of.
+    pub(crate) fn sees(&self) -> Vec<PathBuf> {
+        let site = &self.site;
+        let gate = &site.gate;
+        let upstreams = site.proxies.iter().flat_map(|proxy| {
+            let sockets = proxy.to.iter().filter_map(|to| match to {
+                Upstream::Unix(path) => Some(path),
+                Upstream::Http { .. } | Upstream::Https { .. } => None,
+            });
+            sockets.chain(&proxy.ca)
+        });
+        let folders = self.folders.iter().map(Folder::path);
+        let pages = site.pages.iter().map(|pages| &pages.root);
+        let users = gate.access.iter().filter_map(|rule| rule.users.as_ref());
+        let errors = gate.errors.values().chain(&gate.maintenance.page);
+        let all = upstreams.chain(folders).chain(pages).chain(users);
+        let flag = self.state.iter().map(|state| state.join(MAINTENANCE));
+        all.chain(errors).cloned().chain(flag).collect()
     }
 
     /// Opens the folders and puts everything in its place. Of the proxies that are `known` those stay that are as
@@ -92,8 +121,7 @@ impl Face {
 
     fn guards(&self) -> Result<(Option<Gate>, Option<Dress>), Failure> {
         let site = &self.site;
-        let own_limit = site.sets("limits.max_body").then_some(site.limits.max_body);
-        let opened = guards(&site.gate, self.state.as_deref(), own_limit);
+        let opened = guards(&site.gate, self.state.as_deref(), self.max_body);
         let (gate, dress) = opened.map_err(|faults| {
             let texts: Vec<String> = faults.iter().map(ToString::to_string).collect();
             Failure::new(texts.join("\n"))

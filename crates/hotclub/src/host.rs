@@ -1,18 +1,19 @@
 //! `hotclub host`: all sites of a server behind one front. And `hotclub up` of a site without an app, which
 //! is the same with one site.
 //!
-//! Supervisor and front share this process for now. The front is given listeners and a table and knows nothing
-//! of what is here, so that it can become a process of its own.
+//! Under `host` the front is a process of its own (`crate::apart`); under `up` it is a part of this one.
 
 mod household;
-mod stage;
+pub(crate) mod stage;
 mod tenant;
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotclub_config::{Faults, Limits, Listen, Log, Server, Site};
 
+use crate::apart;
 use crate::cli::{HostArgs, UpArgs};
 use crate::console::{Console, Event, Failure};
 use crate::listeners::Listeners;
@@ -20,7 +21,8 @@ use crate::owner::Owner;
 use crate::signals::Signals;
 use crate::site_file;
 use crate::systemd::Systemd;
-use household::{Household, Opening};
+use crate::{Origin, users};
+use household::{Household, Opening, Separation};
 
 /// What is to be served, as the files say now.
 pub(crate) struct Wanted {
@@ -30,6 +32,10 @@ pub(crate) struct Wanted {
     pub(crate) limits: Limits,
     pub(crate) log: Log,
     pub(crate) server: Server,
+    /// Whom the front runs as.
+    pub(crate) front_user: Option<String>,
+    /// Whom the sites' code runs as, by their names.
+    pub(crate) users: BTreeMap<String, String>,
 }
 
 /// Where that is written.
@@ -56,6 +62,8 @@ fn only(site: Site) -> Wanted {
         limits: site.limits.clone(),
         log: site.log.clone(),
         server: site.server.clone(),
+        front_user: None,
+        users: BTreeMap::new(),
         sites: vec![Arc::new(site)],
     }
 }
@@ -80,6 +88,8 @@ pub(crate) fn read(file: &Path, console: &Console) -> Result<Wanted, Failure> {
         limits: read.host.limits,
         log: read.host.log,
         server: read.host.server,
+        front_user: read.host.front_user,
+        users: read.host.users,
     })
 }
 
@@ -88,19 +98,35 @@ fn faults_of(faults: &Faults) -> Failure {
     Failure::new(files).detail(faults.to_string())
 }
 
+/// Keeps to itself, as somebody who holds all sites' secrets should: nobody else of our user may look into our
+/// memory, and what we mount nobody else sees. Whether that can be done is returned. To be called while there is but
+/// one thread.
+pub(crate) fn withdraw() -> bool {
+    use rustix::process::{DumpableBehavior, set_dumpable_behavior};
+    // It cannot fail with this argument.
+    let _ = set_dumpable_behavior(DumpableBehavior::NotDumpable);
+    rustix::process::geteuid().is_root() && apart::withdraw().is_ok()
+}
+
 pub(crate) async fn run(
     args: &HostArgs,
     console: &Console,
-    systemd: &Systemd,
+    origin: &Origin,
 ) -> Result<(), Failure> {
+    let systemd = &origin.systemd;
     let source = Source::Server(std::path::absolute(&args.config)?);
     let wanted = source.read(console)?;
     let state = std::path::absolute(&args.state)?;
+    let apart = Separation {
+        user: users::of_front(wanted.front_user.as_deref())?,
+        can_mount: origin.can_mount,
+    };
     let opening = Opening {
         source,
         listeners: listeners(&args.listen, &wanted, systemd)?,
         log: crate::up::access_log(&wanted.log, args.json)?,
         state,
+        apart: Some(apart),
     };
     serve(opening, wanted, console, systemd).await
 }
@@ -124,6 +150,7 @@ pub(crate) async fn alone(
         listeners,
         log: crate::up::access_log(&wanted.log, args.json)?,
         state: state.path().to_owned(),
+        apart: None,
     };
     serve(opening, wanted, console, systemd).await
 }
@@ -143,7 +170,7 @@ async fn serve(
     systemd: &Systemd,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
-    let household = Household::open(opening, wanted, console, systemd)?;
+    let household = Household::open(opening, wanted, console, systemd).await?;
     household.run(&mut signals).await;
     console.event(&Event::Stopped, "stopped");
     Ok(())

@@ -13,6 +13,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::console::{Console, Event, Failure};
+use crate::host::stage::Stage;
 use crate::listeners::Listeners;
 use crate::metrics::{self, Exposed, Reloads};
 use crate::probe::Probe;
@@ -59,6 +60,7 @@ impl Plan {
                 probe: probe.as_ref(),
                 traceback: traceback.as_deref(),
                 place: &place,
+                stage: None,
             };
             tuning::start(beginning, &console).await
         }
@@ -440,6 +442,8 @@ pub(crate) struct Beginning<'a> {
     pub(crate) probe: Option<&'a Probe>,
     pub(crate) traceback: Option<&'a Path>,
     pub(crate) place: &'a Place,
+    /// Where the lanes are, if not with us.
+    pub(crate) stage: Option<&'a Stage>,
 }
 
 /// Why a generation did not come to serve.
@@ -456,6 +460,7 @@ pub(crate) async fn start_generation(beginning: Beginning<'_>) -> Result<Generat
         probe,
         traceback,
         place,
+        stage,
     } = beginning;
     let generation = Generation::start(spec.clone(), place)
         .await
@@ -471,17 +476,26 @@ pub(crate) async fn start_generation(beginning: Beginning<'_>) -> Result<Generat
              (start them lazily, or use --no-preload)"
         );
     }
-    let lanes = generation.lanes();
-    if let (Some(probe), Some(lane)) = (probe, lanes.first())
-        && let Err(error) = probe.ask(lane).await
+    if let Some(probe) = probe
+        && let Err(failure) = ask(&generation, probe, stage).await
     {
         let tuned = tuning::is_tuned(&generation.loaded().tuned, spec);
         generation.drain(Duration::from_secs(1)).await;
-        let failure = Failure::from(error)
+        let failure = failure
             .hint("the app's own traceback is above, if it raised; else see what it printed");
         return Err(NotStarted { failure, tuned });
     }
     Ok(generation)
+}
+
+async fn ask(generation: &Generation, probe: &Probe, stage: Option<&Stage>) -> Result<(), Failure> {
+    if let Some(stage) = stage {
+        return stage.probe(generation, probe).await;
+    }
+    if let Some(lane) = generation.lanes().first() {
+        probe.ask(lane).await?;
+    }
+    Ok(())
 }
 
 fn start_failure(error: &StartError, spec: &Spec, traceback: Option<&Path>) -> Failure {

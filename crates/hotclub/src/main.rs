@@ -1,5 +1,6 @@
 //! The program: reads the command line and hands over to the command's own file.
 
+mod apart;
 mod check;
 mod cli;
 mod console;
@@ -57,21 +58,32 @@ fn main() -> ExitCode {
         tracing::debug!(%error, "descriptors that we were started with may reach children");
     }
     let console = Console::new(cli.wants_json());
-    let runtime = tokio::runtime::Builder::new_multi_thread()
-        .worker_threads(SUPERVISOR_THREADS)
-        .enable_all()
-        .build();
-    let outcome = match runtime {
-        Ok(runtime) => runtime.block_on(dispatch(cli.command, &console, origin, &owner)),
-        Err(error) => Err(Failure::from(error)),
-    };
-    match outcome {
+    match run(cli.command, &console, origin, &owner) {
         Ok(()) => ExitCode::SUCCESS,
         Err(failure) => {
             console.failure(&failure);
             ExitCode::FAILURE
         }
     }
+}
+
+/// What must be done while there is but one thread, and then the command.
+fn run(
+    command: Command,
+    console: &Console,
+    mut origin: Origin,
+    owner: &Owner,
+) -> Result<(), Failure> {
+    match &command {
+        Command::Front(args) => return apart::main(args),
+        Command::Host(_) => origin.can_mount = host::withdraw(),
+        _ => {}
+    }
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(SUPERVISOR_THREADS)
+        .enable_all()
+        .build()?;
+    runtime.block_on(dispatch(command, console, origin, owner))
 }
 
 /// The supervisor waits for most of its time; requests are the front's, which has threads of its own.
@@ -82,6 +94,8 @@ struct Origin {
     systemd: Systemd,
     /// A running program that we are to replace.
     predecessor: Result<Option<Predecessor>, Failure>,
+    /// We have mounts of our own, which nobody else sees.
+    can_mount: bool,
 }
 
 impl Origin {
@@ -89,6 +103,7 @@ impl Origin {
         Self {
             systemd: Systemd::take(),
             predecessor: Predecessor::find(),
+            can_mount: false,
         }
     }
 }
@@ -111,7 +126,9 @@ async fn dispatch(
             namespace::check()?;
             Box::pin(up::run(&args, console, &origin.systemd, owner)).await
         }
-        Command::Host(args) => host::run(&args, console, &origin.systemd).await,
+        Command::Host(args) => host::run(&args, console, &origin).await,
+        // It was, before there was a runtime.
+        Command::Front(_) => Ok(()),
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => check::run(&args, console).await,
         Command::Maintenance(args) => maintenance::run(&args, console),

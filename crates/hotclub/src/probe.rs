@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use hotclub_app::{Call, CallBody, CallError, Lane};
 use hotclub_wire::{EnvironError, EnvironWriter};
+use serde::{Deserialize, Serialize};
 
 /// How the app is asked.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub(crate) struct Probe {
     pub(crate) host: String,
     /// As a visitor over HTTPS, seen through a proxy that says so.

@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 
 use hotclub_config::{Python, Site};
-use hotclub_django::environment::EnvironmentError;
+use hotclub_django::environment::{EnvironmentError, Maker};
 use hotclub_django::inspection::Inspection;
 use hotclub_django::{App, Progress, Vars, environment, find, lockfile};
+use hotclub_supervise::RunAs;
 
 use crate::console::{Console, Failure};
 use crate::system_packages;
+use crate::users;
 
 pub(crate) mod learnt;
 pub(crate) mod memory;
@@ -21,6 +23,10 @@ pub(crate) struct Project {
     pub(crate) site: Site,
     pub(crate) found: find::Project,
     pub(crate) workers: usize,
+    /// Whom the project's code runs as; `None`: as we do.
+    pub(crate) user: Option<RunAs>,
+    /// Where its state is kept if it cannot be kept in its own folder; `None`: where it always is.
+    pub(crate) elsewhere: Option<PathBuf>,
     /// There once the dependencies are installed.
     pub(crate) app: Option<App>,
     /// True once the settings were asked.
@@ -39,6 +45,8 @@ impl Project {
             site,
             found,
             workers,
+            user: None,
+            elsewhere: None,
             app: None,
             inspection: Inspection::default(),
         })
@@ -73,8 +81,11 @@ impl Project {
         });
         let report = |progress: Progress| console.progress(&progress.message);
         let build = || {
-            let python = python.as_deref();
-            environment::build(&self.found, &dependencies, python, &state.dir, &report)
+            let maker = Maker {
+                python: python.as_deref(),
+                user: self.user,
+            };
+            environment::build(&self.found, &dependencies, maker, &state.dir, &report)
         };
         let mut built = build().await;
         if matches!(built, Err(EnvironmentError::NoPip)) {
@@ -97,6 +108,7 @@ impl Project {
             environment: built,
             settings: self.site.app.settings.clone(),
             vars: self.vars(),
+            user: self.user,
             state: state.dir.clone(),
         });
         Ok(())
@@ -105,8 +117,11 @@ impl Project {
     /// What the site's configuration adds to the environment.
     fn vars(&self) -> Vars {
         let vars = self.site.env.vars.iter();
-        vars.map(|(name, var)| (name.clone(), var.value.expose().to_owned()))
-            .collect()
+        let vars = vars.map(|(name, var)| (name.clone(), var.value.expose().to_owned()));
+        // Ours are another's.
+        let mut all = self.user.map(users::variables).unwrap_or_default();
+        all.extend(vars);
+        all
     }
 
     /// Adds what the last `up` injected, whatever was edited since: it is what `up` serves with. What

@@ -40,6 +40,7 @@ pub(crate) async fn run(
     let Origin {
         systemd,
         predecessor,
+        ..
     } = origin;
     let predecessor = predecessor?;
     let program = upgrade::program()?;

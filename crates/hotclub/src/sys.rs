@@ -1,9 +1,12 @@
 //! The unsafe calls of the program: what it was handed by its parent can only be named by numbers and
-//! by variables of the environment.
+//! by variables of the environment; and descriptors given to the reactor.
 #![allow(unsafe_code)]
 
 use std::ffi::{OsStr, OsString};
 use std::os::fd::{BorrowedFd, FromRawFd, OwnedFd, RawFd};
+
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
 
 /// Takes a variable out of the environment, so that no child gets it.
 ///
@@ -50,4 +53,10 @@ pub(crate) fn keep_descriptors() -> std::io::Result<()> {
         rustix::io::fcntl_setfd(fd, rustix::io::FdFlags::CLOEXEC)?;
     }
     Ok(())
+}
+
+/// Registers a non-blocking descriptor with the current runtime's poller.
+pub(crate) fn pollable(file: OwnedFd, interest: Interest) -> std::io::Result<AsyncFd<OwnedFd>> {
+    // SAFETY: an `OwnedFd` names the same open file until it is dropped, and the `AsyncFd` owns it.
+    Ok(unsafe { AsyncFd::register_with_interest(file, interest)? })
 }

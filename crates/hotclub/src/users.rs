@@ -1,5 +1,9 @@
 //! Names of users and groups to their numbers.
 
+use std::collections::BTreeMap;
+use std::os::unix::fs::MetadataExt;
+
+use hotclub_config::Site;
 use hotclub_supervise::RunAs;
 use nix::unistd::{Group, User};
 
@@ -25,6 +29,81 @@ pub(crate) fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<
         gid,
     }))
 }
+
+/// The user that the front runs as, when we are root: the one that `host.toml` names; else one of that purpose, if
+/// there is one; else `nobody`.
+pub(crate) fn of_front(named: Option<&str>) -> Result<Option<RunAs>, Failure> {
+    if !rustix::process::geteuid().is_root() {
+        return match named {
+            None => Ok(None),
+            Some(name) => Err(Failure::new(format!(
+                "front_user: the front can run as {name} only if `hotclub host` is started by root"
+            ))
+            .hint("leave it out: the front then runs as you")),
+        };
+    }
+    let names: Vec<&str> = named.map_or_else(|| FRONT_USERS.to_vec(), |name| vec![name]);
+    let found = names.iter().find_map(|name| find_user(name).ok());
+    match found {
+        Some((0, _)) => Err(Failure::new("front_user: the front never runs as root")
+            .hint("make a user for it: useradd --system --shell /usr/sbin/nologin hotclub-front")),
+        Some((uid, gid)) => Ok(Some(RunAs { uid, gid })),
+        None => {
+            let name = names.first().copied().unwrap_or_default();
+            Err(
+                Failure::new(format!("there is no user {name} for the front"))
+                    .hint(format!("useradd --system --shell /usr/sbin/nologin {name}")),
+            )
+        }
+    }
+}
+
+/// The user that a site's code runs as, when we are root: the one that `host.toml` names, else the owner of the
+/// site's folder. Nobody's code runs as root unless that is written.
+pub(crate) fn of_site(site: &Site, named: Option<&str>) -> Result<Option<RunAs>, Failure> {
+    if !rustix::process::geteuid().is_root() {
+        return match named {
+            None => Ok(None),
+            Some(name) => Err(Failure::new(format!(
+                "[users]: the site can run as {name} only if `hotclub host` is started by root"
+            ))
+            .hint("leave it out: the site then runs as you")),
+        };
+    }
+    if let Some(name) = named {
+        let (uid, gid) = find_user(name)?;
+        return Ok((uid != 0).then_some(RunAs { uid, gid }));
+    }
+    let dir = site.dir.display();
+    let owner = std::fs::metadata(&site.dir)?;
+    if owner.uid() == 0 {
+        let name = &site.name;
+        return Err(Failure::new(format!("{dir} is root's folder, and no app runs as root")).hint(
+            format!(
+                "give it to a user of its own (chown -R USER {dir}), or name one in host.toml: [users] {name} = \"USER\""
+            ),
+        ));
+    }
+    let known = User::from_uid(owner.uid().into()).ok().flatten();
+    Ok(Some(RunAs {
+        uid: owner.uid(),
+        gid: known.map_or(owner.gid(), |user| user.gid.as_raw()),
+    }))
+}
+
+/// What tells programs who they are.
+pub(crate) fn variables(user: RunAs) -> BTreeMap<String, String> {
+    let known = User::from_uid(user.uid.into()).ok().flatten();
+    let (name, home) = match known {
+        Some(user) => (user.name, user.dir.display().to_string()),
+        None => (user.uid.to_string(), "/".to_owned()),
+    };
+    let pairs = [("HOME", home), ("USER", name.clone()), ("LOGNAME", name)];
+    pairs.map(|(key, value)| (key.to_owned(), value)).into()
+}
+
+/// Whom the front runs as when nobody is named.
+const FRONT_USERS: [&str; 2] = ["hotclub-front", "nobody"];
 
 fn find_user(name: &str) -> Result<(u32, u32), Failure> {
     if let Ok(uid) = name.parse::<u32>() {

@@ -1,10 +1,11 @@
 //! The top level: name, hosts, and the sections in the order of the model.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use toml::de::{DeTable, DeValue};
 
-use super::reader::Reader;
+use super::reader::{Reader, Section};
 use super::{access, app, data, edge, hosts, https, proxy, web};
 use crate::host::Host;
 use crate::model::{Compress, Site};
@@ -89,6 +90,9 @@ pub(super) fn host(reader: &mut Reader, document: &DeTable<'_>, file: &Path) -> 
     let limits = edge::limits(reader, &mut top);
     let log = edge::log(reader, &mut top);
     let server = edge::server(reader, &mut top, &defaults::HOST_LISTEN);
+    let user = |value: &DeValue<'_>| value::text(value, "\"hotclub-front\"");
+    let front_user = reader.get(&mut top, "front_user", user);
+    let users = users(reader, &mut top);
     reader.end(top);
     let places = places.unwrap_or_default();
     let dir = reader.dir();
@@ -99,9 +103,23 @@ pub(super) fn host(reader: &mut Reader, document: &DeTable<'_>, file: &Path) -> 
         limits,
         log,
         server,
+        front_user,
+        users,
         positions: Default::default(),
         warnings: Default::default(),
     }
+}
+
+/// `[users]`: whom the sites' code runs as.
+fn users(reader: &mut Reader, top: &mut Section<'_>) -> BTreeMap<String, String> {
+    let mut users = BTreeMap::new();
+    for (site, _, value) in reader.free_table(top, "users") {
+        match value::text(value.get_ref(), "\"alice\"") {
+            Ok(user) => drop(users.insert(site, user)),
+            Err(wrong) => reader.wrong(&format!("users.{site}"), &site, value.span(), wrong),
+        }
+    }
+    users
 }
 
 /// A name of a site or a process.

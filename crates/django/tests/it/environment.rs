@@ -4,7 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::sync::Mutex;
 
-use hotclub_django::environment::{Environment, EnvironmentError, build, prune};
+use hotclub_django::environment::{Environment, EnvironmentError, Maker, build, prune};
 use hotclub_django::find::find;
 use hotclub_django::lockfile::detect;
 use hotclub_django::progress::silent;
@@ -28,7 +28,14 @@ async fn built(dir: &Path, python: Option<&str>) -> Result<Environment, Error> {
     let project = find(dir, None)?;
     let dependencies = detect(&project, None)?;
     let state = project.root.join(".hotclub");
-    Ok(build(&project, &dependencies, python, &state, &silent).await?)
+    Ok(build(
+        &project,
+        &dependencies,
+        Maker { python, user: None },
+        &state,
+        &silent,
+    )
+    .await?)
 }
 
 async fn has(environment: &Environment, module: &str) -> bool {
@@ -232,7 +239,7 @@ async fn an_older_poetry_lock_is_exported_by_poetry() {
     let found = find(dir.path(), None).unwrap();
     let dependencies = detect(&found, None).unwrap();
     let state = found.root.join(".hotclub");
-    let environment = build(&found, &dependencies, None, &state, &report)
+    let environment = build(&found, &dependencies, Maker::default(), &state, &report)
         .await
         .unwrap();
     assert!(has(&environment, "asgiref").await);

@@ -3,7 +3,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use hotclub_django::environment::{self, Environment};
+use hotclub_django::environment::{self, Environment, Maker};
 use hotclub_django::find::{Project, find};
 use hotclub_django::lockfile::{Dependencies, Tool};
 use hotclub_django::progress::silent;
@@ -30,7 +30,7 @@ pub(crate) async fn shared_environment() -> Environment {
         tool: Tool::Requirements,
         file,
     };
-    environment::build(&project, &dependencies, None, &state, &silent)
+    environment::build(&project, &dependencies, Maker::default(), &state, &silent)
         .await
         .unwrap()
 }
@@ -60,6 +60,7 @@ impl Site {
         let state = dir.path().canonicalize().unwrap().join("state");
         fs::create_dir_all(&state).unwrap();
         let app = App {
+            user: None,
             project,
             environment,
             settings: None,

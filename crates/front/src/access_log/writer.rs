@@ -8,11 +8,13 @@ use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use serde::{Deserialize, Serialize};
+
 /// Batches that may wait for the writer; each is some hundred lines.
 const WAITING: usize = 64;
 
 /// How a line is written.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Format {
     #[default]
     Combined,
@@ -20,9 +22,11 @@ pub enum Format {
 }
 
 /// Where lines go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Debug)]
 pub enum Sink {
     Stdout,
+    /// To somebody who writes them.
+    Pipe(File),
     /// Appended to; made if it is not there.
     File(PathBuf),
     /// The same, and put aside when it has grown: `a.log`, `a.log.1`, `a.log.2` …
@@ -113,7 +117,15 @@ impl AccessLog {
             .is_none()
     }
 
-    pub(crate) fn format(&self) -> Format {
+    /// Writes whole lines that were made elsewhere.
+    pub fn write(&self, text: Vec<u8>) {
+        let lines = memchr::memchr_iter(b'\n', &text).count();
+        self.send(text, u64::try_from(lines).unwrap_or(u64::MAX));
+    }
+
+    /// How a line looks.
+    #[must_use]
+    pub fn format(&self) -> Format {
         self.format
     }
 
@@ -126,6 +138,7 @@ impl AccessLog {
 
 enum Output {
     Stdout(io::Stdout),
+    Pipe(File),
     File(LogFile),
 }
 
@@ -199,6 +212,7 @@ impl Output {
     fn open(sink: Sink) -> io::Result<Self> {
         Ok(match sink {
             Sink::Stdout => Self::Stdout(io::stdout()),
+            Sink::Pipe(pipe) => Self::Pipe(pipe),
             Sink::File(path) => Self::File(LogFile::open(path, None)?),
             Sink::Rotated(path, rotation) => Self::File(LogFile::open(path, Some(rotation))?),
         })
@@ -211,6 +225,7 @@ impl Output {
                 stdout.write_all(text)?;
                 stdout.flush()
             }
+            Self::Pipe(pipe) => pipe.write_all(text),
             Self::File(file) => file.write(text),
         }
     }

@@ -5,7 +5,7 @@ use std::collections::{HashMap, HashSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 
 use super::path;
 
@@ -13,7 +13,7 @@ use super::path;
 const DIGITS: usize = 12;
 
 /// Names beneath a mount's root whose content never changes. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub struct HashedNames {
     names: Arc<HashSet<Box<[u8]>>>,
     by_pattern: bool,

@@ -5,10 +5,12 @@ use std::os::unix::ffi::OsStrExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use super::hashed::HashedNames;
 
 /// What a mount's files are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum MountKind {
     /// The site's own files, from its release: trusted, with compressed siblings.
     Static,
@@ -21,7 +23,7 @@ pub enum MountKind {
 }
 
 /// What happens at a symbolic link.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Symlinks {
     /// Relative links that stay beneath the root are followed; others do not exist. (Where the
     /// kernel refuses `openat2`, no link is followed.)
@@ -31,7 +33,7 @@ pub enum Symlinks {
 }
 
 /// How a mount behaves.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct MountOptions {
     pub kind: MountKind,
     /// Names that are cached for good, whatever `max_age` says.
@@ -51,7 +53,7 @@ pub struct MountOptions {
 }
 
 /// What a mount keeps at hand between requests.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub struct CacheOptions {
     /// The largest file that is kept in memory. Beyond 256 KiB sendfile costs no more than memory.
     pub max_file_bytes: u64,

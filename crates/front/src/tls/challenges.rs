@@ -16,7 +16,7 @@ const PATH: &[u8] = b"/.well-known/acme-challenge/";
 #[derive(Clone, Debug, Default)]
 pub struct Challenges {
     texts: HashMap<Vec<u8>, Bytes>,
-    certificates: HashMap<String, Arc<CertifiedKey>>,
+    certificates: HashMap<String, Certificate>,
 }
 
 impl Challenges {
@@ -28,7 +28,7 @@ impl Challenges {
     /// `certificate` answers a handshake for `name` that asks for `acme-tls/1`.
     pub fn add_certificate(&mut self, name: &str, certificate: &Certificate) {
         self.certificates
-            .insert(name.to_ascii_lowercase(), certificate.key());
+            .insert(name.to_ascii_lowercase(), certificate.clone());
     }
 
     /// Adds what others wait for.
@@ -38,7 +38,17 @@ impl Challenges {
             .extend(texts.map(|(token, text)| (token.clone(), text.clone())));
         let certificates = others.certificates.iter();
         self.certificates
-            .extend(certificates.map(|(name, key)| (name.clone(), Arc::clone(key))));
+            .extend(certificates.map(|(name, certificate)| (name.clone(), certificate.clone())));
+    }
+
+    /// Every token with its text, and every name with its certificate.
+    pub(super) fn all(
+        &self,
+    ) -> (
+        impl Iterator<Item = (&Vec<u8>, &Bytes)>,
+        impl Iterator<Item = (&String, &Certificate)>,
+    ) {
+        (self.texts.iter(), self.certificates.iter())
     }
 
     pub(super) fn answer(&self, token: &[u8]) -> Option<Bytes> {
@@ -46,7 +56,7 @@ impl Challenges {
     }
 
     pub(super) fn certificate(&self, name: &str) -> Option<Arc<CertifiedKey>> {
-        self.certificates.get(name).cloned()
+        self.certificates.get(name).map(Certificate::key)
     }
 }
 

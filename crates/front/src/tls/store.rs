@@ -1,11 +1,13 @@
 //! Certificates with their keys, by name: immutable, behind one pointer.
 
+use std::fmt;
 use std::sync::Arc;
 
 use rustls::crypto::aws_lc_rs;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer};
 use rustls::sign::CertifiedKey;
+use serde::{Deserialize, Serialize};
 
 use crate::hosts::HostMap;
 
@@ -26,7 +28,27 @@ pub enum CertificateError {
 
 /// A chain of certificates and the key of the first of them, ready to sign.
 #[derive(Clone, Debug)]
-pub struct Certificate(Arc<CertifiedKey>);
+pub struct Certificate {
+    key: Arc<CertifiedKey>,
+    /// What it was read from, for another process.
+    source: Arc<Source>,
+}
+
+/// Chain and key in DER.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Source {
+    chain: Vec<Vec<u8>>,
+    key: Vec<u8>,
+    /// It answers a certificate authority.
+    is_proof: bool,
+}
+
+impl fmt::Debug for Source {
+    /// Without the key.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Source").finish_non_exhaustive()
+    }
+}
 
 impl Certificate {
     /// Reads a chain, the site's own certificate first, and its key, both PEM.
@@ -52,13 +74,14 @@ impl Certificate {
         if chain.is_empty() {
             return Err(CertificateError::NoCertificate);
         }
+        let source = Source::of(&chain, key, false);
         let key = aws_lc_rs::sign::any_supported_type(key)
             .map_err(|error| CertificateError::Key(error.to_string()))?;
         let certified = CertifiedKey::new(chain, key);
         match certified.keys_match() {
-            Ok(()) => Ok(Self(Arc::new(certified))),
+            Ok(()) => Ok(Self::new(certified, source)),
             Err(rustls::Error::InconsistentKeys(rustls::InconsistentKeys::Unknown)) => {
-                Ok(Self(Arc::new(certified)))
+                Ok(Self::new(certified, source))
             }
             Err(rustls::Error::InconsistentKeys(_)) => Err(CertificateError::Mismatch),
             Err(error) => Err(CertificateError::Certificate(error.to_string())),
@@ -75,32 +98,71 @@ impl Certificate {
             .collect::<Result<Vec<_>, _>>()
             .map_err(|error| CertificateError::Certificate(error.to_string()))?;
         let key = PrivateKeyDer::from_pem_slice(key).map_err(|_| CertificateError::NoKey)?;
-        let key = aws_lc_rs::sign::any_supported_type(&key)
+        Self::proof(chain, &key)
+    }
+
+    fn proof(
+        chain: Vec<CertificateDer<'static>>,
+        key: &PrivateKeyDer<'static>,
+    ) -> Result<Self, CertificateError> {
+        let source = Source::of(&chain, key, true);
+        let key = aws_lc_rs::sign::any_supported_type(key)
             .map_err(|error| CertificateError::Key(error.to_string()))?;
-        Ok(Self(Arc::new(CertifiedKey::new(chain, key))))
+        Ok(Self::new(CertifiedKey::new(chain, key), source))
+    }
+
+    fn new(key: CertifiedKey, source: Source) -> Self {
+        Self {
+            key: Arc::new(key),
+            source: Arc::new(source),
+        }
     }
 
     pub(super) fn key(&self) -> Arc<CertifiedKey> {
-        Arc::clone(&self.0)
+        Arc::clone(&self.key)
+    }
+
+    pub(super) fn source(&self) -> &Source {
+        &self.source
+    }
+}
+
+impl Source {
+    fn of(chain: &[CertificateDer<'static>], key: &PrivateKeyDer<'static>, is_proof: bool) -> Self {
+        Self {
+            chain: chain.iter().map(|one| one.to_vec()).collect(),
+            key: key.secret_der().to_vec(),
+            is_proof,
+        }
+    }
+
+    pub(super) fn read(&self) -> Result<Certificate, CertificateError> {
+        let chain = self.chain.iter().cloned().map(CertificateDer::from);
+        let chain = chain.collect();
+        let key = PrivateKeyDer::try_from(self.key.clone()).map_err(|_| CertificateError::NoKey)?;
+        match self.is_proof {
+            true => Certificate::proof(chain, &key),
+            false => Certificate::from_der(chain, &key),
+        }
     }
 }
 
 /// All certificates of a front.
 #[derive(Clone, Debug, Default)]
 pub struct Certificates {
-    by_name: HostMap<Arc<CertifiedKey>>,
-    fallback: Option<Arc<CertifiedKey>>,
+    by_name: HostMap<Certificate>,
+    fallback: Option<Certificate>,
 }
 
 impl Certificates {
     /// This certificate answers for `host`: a name, or `*.` and a name.
     pub fn insert(&mut self, host: &str, certificate: &Certificate) {
-        self.by_name.insert(host, certificate.key());
+        self.by_name.insert(host, certificate.clone());
     }
 
     /// This certificate answers every other name, and clients that send none.
     pub fn set_fallback(&mut self, certificate: &Certificate) {
-        self.fallback = Some(certificate.key());
+        self.fallback = Some(certificate.clone());
     }
 
     /// Whether handshakes can be answered at all.
@@ -113,7 +175,17 @@ impl Certificates {
     pub(super) fn find(&self, name: Option<&[u8]>) -> Option<Arc<CertifiedKey>> {
         name.and_then(|name| self.by_name.get(name))
             .or(self.fallback.as_ref())
-            .cloned()
+            .map(Certificate::key)
+    }
+
+    /// Every name with its certificate, and that of all other names.
+    pub(super) fn all(
+        &self,
+    ) -> (
+        impl Iterator<Item = (String, &Certificate)>,
+        Option<&Certificate>,
+    ) {
+        (self.by_name.iter(), self.fallback.as_ref())
     }
 
     /// Without names, the fallback is for all of them.

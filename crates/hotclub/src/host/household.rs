@@ -2,6 +2,7 @@
 //!
 //! A site that does not stand keeps no other down: it answers 503, and is tried again after a while.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -10,11 +11,13 @@ use std::time::{Duration, Instant};
 
 use hotclub_config::Site;
 use hotclub_front::{AccessLog, Limits, Options};
+use hotclub_supervise::RunAs;
 use tokio::task::JoinSet;
 
 use super::stage::{Bill, Ready, Stage};
-use super::tenant::{Raised, raise};
+use super::tenant::{Ground, Raised, Wish, raise};
 use super::{Source, Wanted};
+use crate::apart::{self, Apart};
 use crate::console::{Console, Event, Failure, Hosting, SiteState};
 use crate::https::Certifier;
 use crate::listeners::Listeners;
@@ -36,6 +39,16 @@ pub(super) struct Opening {
     pub(super) log: Option<AccessLog>,
     /// The folder for what belongs to no site.
     pub(super) state: PathBuf,
+    /// The front is a process of its own.
+    pub(super) apart: Option<Separation>,
+}
+
+/// How the front's process is set apart.
+pub(super) struct Separation {
+    /// Whom it runs as; `None`: as we do.
+    pub(super) user: Option<RunAs>,
+    /// Whether it can be given a file system of its own.
+    pub(super) can_mount: bool,
 }
 
 pub(super) struct Household<'a> {
@@ -43,6 +56,8 @@ pub(super) struct Household<'a> {
     listeners: Listeners,
     source: Source,
     default: Option<String>,
+    /// Whom the sites' code runs as, where it is not the owners of their folders.
+    users: BTreeMap<String, String>,
     /// Where certificates are kept.
     state: PathBuf,
     tenants: Vec<Tenant>,
@@ -60,6 +75,8 @@ pub(super) struct Household<'a> {
 struct Tenant {
     site: Arc<Site>,
     standing: Option<Raised>,
+    /// What it stood on before the front fell, and will stand on again.
+    ground: Option<Arc<Ground>>,
     /// A newer state of it is being raised.
     is_rising: bool,
     /// Its file was read once more since.
@@ -75,6 +92,7 @@ impl Tenant {
         Self {
             site,
             standing: None,
+            ground: None,
             is_rising: false,
             is_stale: false,
             again: None,
@@ -82,9 +100,9 @@ impl Tenant {
         }
     }
 
-    fn ready(&self, stage: &Stage) -> Ready {
+    fn ready(&self) -> Ready {
         let standing = self.standing.as_ref();
-        standing.map_or_else(|| stage.closed(&self.site), |raised| raised.ready.clone())
+        standing.map_or_else(|| Stage::closed(&self.site), |raised| raised.ready.clone())
     }
 
     fn state(&self) -> SiteState {
@@ -100,6 +118,24 @@ impl Tenant {
         }
     }
 
+    /// Requests under way are finished, then the database ends.
+    fn leave(self, leaving: &mut JoinSet<()>) {
+        if let Some(raised) = self.standing {
+            leaving.spawn(raised.leave());
+        } else if let Some(ground) = self.ground {
+            leaving.spawn(async move { ground.stop().await });
+        }
+    }
+
+    /// The same at once.
+    async fn quit(self) {
+        if let Some(raised) = self.standing {
+            raised.quit().await;
+        } else if let Some(ground) = self.ground {
+            ground.quit().await;
+        }
+    }
+
     /// Longer with each failure: raising a site is hard work.
     fn pause(&mut self) -> Duration {
         self.failed += 1;
@@ -111,22 +147,13 @@ impl Tenant {
 
 impl<'a> Household<'a> {
     /// Lets visitors in, and begins to raise the sites.
-    pub(super) fn open(
-        opening: Opening,
+    pub(super) async fn open(
+        mut opening: Opening,
         wanted: Wanted,
         console: &'a Console,
         systemd: &'a Systemd,
     ) -> Result<Self, Failure> {
-        let threads = wanted.sites.iter().map(|site| site.app.threads as usize);
-        let stage = Stage::open(Options {
-            threads: crate::front_threads(threads.max().unwrap_or(1)),
-            limits: Limits::from(&wanted.limits),
-            trusted: site::trusted(&wanted.server)?,
-            h2c: wanted.server.h2c,
-            proxy_protocol: wanted.server.proxy_protocol,
-            log: opening.log,
-            buffers: site::buffers(&wanted.limits, &opening.state)?,
-        })?;
+        let stage = stage(&mut opening, &wanted, console).await?;
         // What a site of its own keeps belongs to its folder.
         let state = match &opening.source {
             Source::Site(dir) => dir.join(".hotclub"),
@@ -143,6 +170,7 @@ impl<'a> Household<'a> {
             listeners: opening.listeners,
             source: opening.source,
             default: wanted.default,
+            users: wanted.users,
             state,
             tenants: wanted.sites.into_iter().map(Tenant::new).collect(),
             raising: JoinSet::new(),
@@ -153,9 +181,7 @@ impl<'a> Household<'a> {
             is_told: false,
         };
         household.show();
-        for at in 0..household.tenants.len() {
-            household.raise(at);
-        }
+        household.raise_all();
         household.stage.accept(&household.listeners);
         household.certifier.begin();
         Ok(household)
@@ -178,6 +204,7 @@ impl<'a> Household<'a> {
                 Some(Ok((name, outcome))) = self.raising.join_next() => self.raised(&name, outcome),
                 (at, failure) = fallen(&self.tenants) => self.fell(at, &failure),
                 at = due(&self.tenants) => self.raise(at),
+                () = self.stage.fell() => self.front_fell(),
                 Some(_) = self.leaving.join_next() => {}
             }
         }
@@ -186,11 +213,37 @@ impl<'a> Household<'a> {
     /// Lets the front see what stands now.
     fn show(&self) {
         let tenants = self.tenants.iter();
-        self.stage.show(Bill {
-            sites: tenants.map(|tenant| tenant.ready(&self.stage)).collect(),
+        self.stage.show(&Bill {
+            sites: tenants.map(|tenant| tenant.ready()).collect(),
             default: self.default.clone(),
             is_alone: matches!(self.source, Source::Site(_)),
         });
+    }
+
+    fn raise_all(&mut self) {
+        for at in 0..self.tenants.len() {
+            self.raise(at);
+        }
+    }
+
+    /// Another one takes the front's place at once. What the one before had of the apps is lost, so that all sites are
+    /// raised again, on the ground that they stand on.
+    fn front_fell(&mut self) {
+        let failure = Failure::new("the front's process ended: another one takes its place");
+        self.console.failure(&failure);
+        if let Err(failure) = self.stage.revive() {
+            // It is tried again: this one has fallen, too.
+            return self.console.failure(&failure);
+        }
+        for tenant in &mut self.tenants {
+            if let Some(raised) = tenant.standing.take() {
+                tenant.ground = raised.ground();
+                self.leaving.spawn(raised.cut_off());
+            }
+        }
+        self.show();
+        self.stage.accept(&self.listeners);
+        self.raise_all();
     }
 
     fn raise(&mut self, at: usize) {
@@ -202,12 +255,18 @@ impl<'a> Household<'a> {
         }
         tenant.is_rising = true;
         let site = Arc::clone(&tenant.site);
-        let ground = tenant.standing.as_ref().and_then(Raised::ground);
+        let wish = Wish {
+            user: self.users.get(&site.name).cloned(),
+            state: self.state.join("up"),
+            site: Arc::clone(&site),
+        };
+        let standing = tenant.standing.as_ref().and_then(Raised::ground);
+        let ground = standing.or_else(|| tenant.ground.clone());
         let console = self.console.of_site(&site.name);
         let stage = self.stage.clone();
         self.raising.spawn(async move {
             let name = site.name.clone();
-            (name, raise(site, ground, stage, console).await)
+            (name, raise(wish, ground, stage, console).await)
         });
     }
 
@@ -228,6 +287,7 @@ impl<'a> Household<'a> {
         match outcome {
             Ok(raised) => {
                 tenant.failed = 0;
+                tenant.ground = None;
                 let old = tenant.standing.replace(raised);
                 self.show();
                 if let Some(old) = old {
@@ -280,6 +340,7 @@ impl<'a> Household<'a> {
         };
         self.systemd.reloading();
         self.default = wanted.default;
+        self.users = wanted.users;
         let sites = wanted.sites.iter().map(|site| &**site);
         match Certifier::start(sites, (self.stage.keyring(), &self.listeners), &self.state) {
             Ok(certifier) => {
@@ -304,13 +365,9 @@ impl<'a> Household<'a> {
             self.console
                 .of_site(&gone.site.name)
                 .note("it is no longer served");
-            if let Some(raised) = gone.standing {
-                self.leaving.spawn(raised.leave());
-            }
+            gone.leave(&mut self.leaving);
         }
-        for at in 0..self.tenants.len() {
-            self.raise(at);
-        }
+        self.raise_all();
         self.show();
         self.is_told = false;
     }
@@ -351,8 +408,8 @@ impl<'a> Household<'a> {
         }
         self.give_up_raising().await;
         let mut ending = std::mem::take(&mut self.leaving);
-        for raised in self.tenants.drain(..).filter_map(|tenant| tenant.standing) {
-            ending.spawn(raised.leave());
+        for tenant in self.tenants.drain(..) {
+            tenant.leave(&mut ending);
         }
         // Each has a bound of its own; a second signal leaves the rest to the kernel.
         tokio::select! {
@@ -378,16 +435,51 @@ impl<'a> Household<'a> {
         self.systemd.stopping("ending at once");
         self.close();
         self.give_up_raising().await;
-        for raised in self.tenants.drain(..).filter_map(|tenant| tenant.standing) {
-            raised.quit().await;
+        for tenant in self.tenants.drain(..) {
+            tenant.quit().await;
         }
         while self.leaving.join_next().await.is_some() {}
+        self.stage.end().await;
     }
 
     fn close(&mut self) {
         self.stage.stop_accepting();
         self.listeners = Listeners::default();
     }
+}
+
+/// The front, here or apart.
+async fn stage(
+    opening: &mut Opening,
+    wanted: &Wanted,
+    console: &Console,
+) -> Result<Stage, Failure> {
+    let threads = wanted.sites.iter().map(|site| site.app.threads as usize);
+    let threads = crate::front_threads(threads.max().unwrap_or(1));
+    let log = opening.log.take();
+    if let Some(Separation { user, can_mount }) = opening.apart {
+        let (apart, how) = Apart::open(apart::Opening {
+            threads,
+            limits: wanted.limits.clone(),
+            server: wanted.server.clone(),
+            log,
+            state: opening.state.clone(),
+            user,
+            can_mount,
+        })
+        .await?;
+        console.note(&how);
+        return Ok(Stage::Away(apart));
+    }
+    Stage::here(Options {
+        threads,
+        limits: Limits::from(&wanted.limits),
+        trusted: site::trusted(&wanted.server)?,
+        h2c: wanted.server.h2c,
+        proxy_protocol: wanted.server.proxy_protocol,
+        log,
+        buffers: site::buffers(&wanted.limits, &opening.state)?,
+    })
 }
 
 /// The first site that falls, and why. Cancel safe.

@@ -1,18 +1,20 @@
 //! Where the sites of a server are seen, and all that the household asks of it: to start a site's generation and ask
 //! it the first request, to show what stands, to let visitors in and out, and to tell what it counted.
 //!
-//! The household starts everything else and knows no lane, no table and no thread of the front.
+//! The household starts everything else and knows no lane, no table and no thread of the front. Whether the front is
+//! a part of this process (`here`) or one of its own (`crate::apart`) is decided once, when it is opened.
 
-use std::collections::HashMap;
+mod here;
+
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 use hotclub_app::{BufferUsage, Buffers, Generation, Place, Spec};
-use hotclub_front::{
-    Connections, Front, Keyring, Options, Proxy, Site as FrontSite, SiteTotals, Table,
-};
+use hotclub_front::{Connections, Keyring, Observer, Options, Site as FrontSite, SiteTotals};
+use serde::{Deserialize, Serialize};
 
+use crate::apart::{Apart, Told};
 use crate::console::{Console, Failure};
 use crate::face::Face;
 use crate::house::Beginning;
@@ -20,16 +22,14 @@ use crate::listeners::Listeners;
 use crate::probe::Probe;
 use crate::tuning;
 
+use here::Here;
+pub(crate) use here::{Billing, Wings};
+
 /// The front of a household. Clones are the same.
 #[derive(Clone, Debug)]
-pub(crate) struct Stage(Arc<Inner>);
-
-#[derive(Debug)]
-struct Inner {
-    front: Front,
-    buffers: Arc<Buffers>,
-    /// Of the sites as they are shown, by name: what an upstream's health and connections are kept in.
-    proxies: Mutex<HashMap<String, Vec<Arc<Proxy>>>>,
+pub(crate) enum Stage {
+    Here(Arc<Here>),
+    Away(Arc<Apart>),
 }
 
 /// A generation before it is started.
@@ -43,7 +43,15 @@ pub(crate) struct Part<'a> {
 
 /// A site that can be shown: everything that it needs was opened.
 #[derive(Clone, Debug)]
-pub(crate) struct Ready(Arc<FrontSite>);
+pub(crate) enum Ready {
+    Here(Arc<FrontSite>),
+    Away(Arc<Told>),
+    /// Nothing of it can be shown now.
+    Closed {
+        name: String,
+        hosts: Vec<String>,
+    },
+}
 
 /// Everything that is shown at once.
 #[derive(Debug, Default)]
@@ -56,8 +64,7 @@ pub(crate) struct Bill {
 }
 
 /// What was counted since the start.
-#[derive(Clone, Debug, Default)]
-#[expect(dead_code, reason = "told by the control socket, which is being built")]
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Observed {
     /// By site; under an empty name what belongs to none.
     pub(crate) sites: Vec<(String, SiteTotals)>,
@@ -67,25 +74,38 @@ pub(crate) struct Observed {
     pub(crate) buffers: BufferUsage,
 }
 
+impl Observed {
+    pub(crate) async fn of(observer: &Observer, buffers: &Buffers) -> Self {
+        Self {
+            connections: observer.connections().await,
+            sites: observer.sites(),
+            refused_by_address: observer.refused_by_address(),
+            turned_away: observer.turned_away(),
+            buffers: buffers.usage(),
+        }
+    }
+}
+
 impl Stage {
-    /// A front that shows nothing and lets nobody in yet.
-    pub(super) fn open(options: Options) -> Result<Self, Failure> {
-        let buffers = Arc::clone(&options.buffers);
-        Ok(Self(Arc::new(Inner {
-            front: Front::start(options)?,
-            buffers,
-            proxies: Mutex::default(),
-        })))
+    /// A front in this process that shows nothing and lets nobody in yet.
+    pub(super) fn here(options: Options) -> Result<Self, Failure> {
+        Ok(Self::Here(Arc::new(Here::start(options)?)))
     }
 
     /// The account of bodies, for a [`Spec`].
     pub(crate) fn buffers(&self) -> &Arc<Buffers> {
-        &self.0.buffers
+        match self {
+            Self::Here(here) => here.buffers(),
+            Self::Away(apart) => apart.buffers(),
+        }
     }
 
     /// Where certificates are put.
     pub(super) fn keyring(&self) -> Arc<Keyring> {
-        self.0.front.keyring()
+        match self {
+            Self::Here(here) => here.front().keyring(),
+            Self::Away(apart) => apart.keyring(),
+        }
     }
 
     /// Starts a generation and asks it its first request. It serves once it is shown.
@@ -94,13 +114,33 @@ impl Stage {
         part: Part<'_>,
         console: &Console,
     ) -> Result<Generation, Failure> {
+        let place = match self {
+            Self::Here(here) => Place::Here(here.front().runtimes().to_vec()),
+            Self::Away(apart) => Place::Away(apart.link().clone()),
+        };
         let beginning = Beginning {
             spec: part.spec,
             probe: part.probe,
             traceback: part.traceback,
-            place: &Place::Here(self.0.front.runtimes().to_vec()),
+            place: &place,
+            stage: Some(self),
         };
         tuning::start(beginning, console).await
+    }
+
+    /// Asks a generation its first request.
+    pub(crate) async fn probe(
+        &self,
+        generation: &Generation,
+        probe: &Probe,
+    ) -> Result<(), Failure> {
+        match (self, generation.away()) {
+            (Self::Away(apart), Some(number)) => apart.probe(number, probe).await,
+            _ => match generation.lanes().first() {
+                Some(lane) => Ok(probe.ask(lane).await.map(drop)?),
+                None => Ok(()),
+            },
+        }
     }
 
     /// Opens what a site needs to be shown: folders, pages, users, its generation's lanes.
@@ -109,89 +149,102 @@ impl Stage {
         face: &Face,
         generation: Option<&Generation>,
     ) -> Result<Ready, Failure> {
-        let known = self.known(face.name());
-        let site = face.open(generation.map(Generation::lanes), &known)?;
-        Ok(Ready(Arc::new(site)))
+        match self {
+            Self::Here(here) => here.ready(face, generation).map(Ready::Here),
+            Self::Away(apart) => {
+                let generation = generation.and_then(Generation::away);
+                let told = apart.ready(face, generation).await?;
+                Ok(Ready::Away(Arc::new(told)))
+            }
+        }
     }
 
     /// A site of which nothing can be shown now.
-    pub(crate) fn closed(&self, site: &hotclub_config::Site) -> Ready {
-        let hosts = site.all_hosts().map(str::to_owned).collect();
-        Ready(Arc::new(FrontSite::closed(&*site.name, hosts)))
+    pub(crate) fn closed(site: &hotclub_config::Site) -> Ready {
+        Ready::Closed {
+            name: site.name.clone(),
+            hosts: site.all_hosts().map(str::to_owned).collect(),
+        }
     }
 
     /// Requests that come from now on find this and nothing else. Those under way keep what they have.
-    pub(crate) fn show(&self, bill: Bill) {
-        let sites: Vec<_> = bill.sites.into_iter().map(|Ready(site)| site).collect();
-        let proxies = |site: &Arc<FrontSite>| (site.name.clone(), site.proxies().collect());
-        let proxies: HashMap<_, Vec<_>> = sites.iter().map(proxies).collect();
-        // A site that is closed for now comes back to those that it had.
-        self.lock().extend(
-            proxies
-                .into_iter()
-                .filter(|(_, proxies)| !proxies.is_empty()),
-        );
-        self.lock()
-            .retain(|name, _| sites.iter().any(|site| site.name == *name));
-        let named = |site: &&Arc<FrontSite>| Some(&site.name) == bill.default.as_ref();
-        let default = sites.iter().find(named).cloned();
-        let table = Table::new(sites.iter().cloned(), default);
-        let table = match (bill.is_alone, sites.into_iter().next()) {
-            (true, Some(only)) => table.with_own(only),
-            _ => table,
-        };
-        self.0.front.swap(Arc::new(table));
+    pub(crate) fn show(&self, bill: &Bill) {
+        match self {
+            Self::Here(here) => here.show(bill),
+            Self::Away(apart) => apart.show(bill),
+        }
     }
 
     /// Lets visitors in.
     pub(super) fn accept(&self, listeners: &Listeners) {
-        let listeners = listeners.iter();
-        listeners.for_each(|listener| self.0.front.accept(listener));
+        match self {
+            Self::Here(here) => {
+                let listeners = listeners.iter();
+                listeners.for_each(|listener| here.front().accept(listener));
+            }
+            Self::Away(apart) => apart.accept(listeners),
+        }
     }
 
     /// Lets nobody else in.
     pub(super) fn stop_accepting(&self) {
-        self.0.front.stop_accepting();
+        match self {
+            Self::Here(here) => here.front().stop_accepting(),
+            Self::Away(apart) => apart.stop_accepting(),
+        }
     }
 
     /// Opens the access log's file anew, after it was moved away.
     pub(super) fn reopen_log(&self) {
-        self.0.front.reopen_log();
+        match self {
+            Self::Here(here) => here.front().reopen_log(),
+            Self::Away(apart) => apart.reopen_log(),
+        }
     }
 
     /// Finishes requests under way, and cuts what is left at `deadline`.
     pub(super) async fn drain(&self, deadline: Instant) {
-        self.0.front.drain(deadline).await;
+        match self {
+            Self::Here(here) => here.front().drain(deadline).await,
+            Self::Away(apart) => apart.drain(deadline).await,
+        }
     }
 
-    /// What was counted since the start.
+    /// What was counted since the start, of a front in a process of its own since that was started.
     #[expect(
         dead_code,
         reason = "asked by the control socket, which is being built"
     )]
     pub(crate) async fn observe(&self) -> Observed {
-        let observer = self.0.front.observer();
-        Observed {
-            connections: observer.connections().await,
-            sites: observer.sites(),
-            refused_by_address: observer.refused_by_address(),
-            turned_away: observer.turned_away(),
-            buffers: self.0.buffers.usage(),
+        match self {
+            Self::Here(here) => Observed::of(&here.front().observer(), here.buffers()).await,
+            Self::Away(apart) => apart.observe().await,
+        }
+    }
+
+    /// Returns when a front in a process of its own is gone, and with it the lanes of all generations and whatever
+    /// was ready; after a while if that happens again and again. Cancel safe.
+    pub(super) async fn fell(&self) {
+        match self {
+            Self::Here(_) => std::future::pending().await,
+            Self::Away(apart) => apart.fell().await,
+        }
+    }
+
+    /// Starts another one in its place. It shows nothing and lets nobody in yet.
+    pub(super) fn revive(&self) -> Result<(), Failure> {
+        match self {
+            Self::Here(_) => Ok(()),
+            Self::Away(apart) => apart.revive(),
         }
     }
 
     /// Ends the front at once; the access log is flushed.
     pub(super) async fn end(self) {
-        // Its threads are waited for.
-        let _ended = tokio::task::spawn_blocking(move || drop(self)).await;
-    }
-
-    fn known(&self, site: &str) -> Vec<Arc<Proxy>> {
-        self.lock().get(site).cloned().unwrap_or_default()
-    }
-
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Vec<Arc<Proxy>>>> {
-        let proxies = self.0.proxies.lock();
-        proxies.unwrap_or_else(PoisonError::into_inner)
+        match self {
+            // Its threads are waited for.
+            Self::Here(here) => drop(tokio::task::spawn_blocking(move || drop(here)).await),
+            Self::Away(apart) => apart.end().await,
+        }
     }
 }

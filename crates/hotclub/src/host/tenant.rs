@@ -1,5 +1,6 @@
 //! One site of several: raised by the steps that `up` takes, and let down again.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,6 +14,7 @@ use crate::project::{Project, State};
 use crate::tuning;
 use crate::up::database::{self, Database};
 use crate::up::{self, DATABASE_GRACE, app, release, site};
+use crate::users;
 
 /// A site that can be shown.
 #[derive(Debug)]
@@ -37,9 +39,18 @@ pub(super) struct Ground {
     database: Database,
 }
 
+/// What is to be raised.
+pub(super) struct Wish {
+    pub(super) site: Arc<Site>,
+    /// Whom its code runs as, if that is said.
+    pub(super) user: Option<String>,
+    /// Where its state is kept if not in its folder.
+    pub(super) state: PathBuf,
+}
+
 /// Takes a site from its file to an app that answered its first request; `ground` is of its state before.
 pub(super) async fn raise(
-    site: Arc<Site>,
+    Wish { site, user, state }: Wish,
     ground: Option<Arc<Ground>>,
     stage: Stage,
     console: Console,
@@ -50,7 +61,10 @@ pub(super) async fn raise(
         let ready = stage.ready(&face, None).await?;
         return Ok(Raised { ready, app: None });
     }
+    let user = users::of_site(&site, user.as_deref())?;
     let mut project = Project::find(Site::clone(&site), None)?;
+    project.user = user;
+    project.elsewhere = Some(state);
     let (ground, is_new) = match ground {
         Some(ground) => {
             project.install(&ground.state, &console).await?;
@@ -92,7 +106,7 @@ async fn start(
 ) -> Result<(Ready, Generation), Failure> {
     let Ground { state, database } = ground;
     up::fit(project, console)?;
-    if rustix::process::geteuid().is_root() {
+    if project.user.is_none() && rustix::process::geteuid().is_root() {
         console.note("running as root, and so does the app: on a server, use a user of its own");
     }
     let statics = release::run(project, state, database, console).await?;
@@ -122,9 +136,17 @@ async fn start(
 }
 
 impl Ground {
-    async fn stop(&self) {
+    pub(super) async fn stop(&self) {
         if let Database::Managed(server) = &self.database {
             let _how = server.stop(DATABASE_GRACE).await;
+        }
+    }
+
+    /// The same at once.
+    pub(super) async fn quit(&self) {
+        if let Database::Managed(server) = &self.database {
+            server.hurry();
+            server.exited().await;
         }
     }
 }
@@ -144,6 +166,13 @@ impl Raised {
             failure = app.ground.database.fell() => failure,
             () = app.generation.gone() => Failure::new("the fork server ended by itself")
                 .hint("its last words are above"),
+        }
+    }
+
+    /// Nobody can reach its app any more; another generation will stand on the same ground.
+    pub(super) async fn cut_off(self) {
+        if let Some(mut app) = self.app {
+            app.generation.kill().await;
         }
     }
 
@@ -169,10 +198,7 @@ impl Raised {
     pub(super) async fn quit(self) {
         if let Some(mut app) = self.app {
             app.generation.kill().await;
-            if let Database::Managed(server) = &app.ground.database {
-                server.hurry();
-                server.exited().await;
-            }
+            app.ground.quit().await;
         }
     }
 

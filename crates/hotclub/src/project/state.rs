@@ -6,6 +6,7 @@
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
+use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hotclub_config::Site;
@@ -68,7 +69,7 @@ impl State {
 
 fn make(project: &Project) -> Result<PathBuf, Failure> {
     let inside = project.found.root.join(FOLDER);
-    let dir = if is_fit(&inside) {
+    let dir = if is_fit(&inside) && !is_in_others_hands(&inside) {
         inside
     } else {
         elsewhere(project)?
@@ -76,6 +77,15 @@ fn make(project: &Project) -> Result<PathBuf, Failure> {
     fs::create_dir_all(&dir).map_err(|error| unwritable(&dir, &error))?;
     ignore_in_git(&dir).map_err(|error| unwritable(&dir, &error))?;
     Ok(dir)
+}
+
+/// Whether somebody other than root, who we are, could put another folder in this one's place: with links in it that
+/// lead us to where we would not write. One that is ours was made before.
+fn is_in_others_hands(dir: &Path) -> bool {
+    let parent = dir.parent().unwrap_or(dir);
+    let owner = |path: &Path| fs::symlink_metadata(path).map(|found| (found.is_dir(), found.uid()));
+    let is_ours = |path| owner(path).is_ok_and(|found| found == (true, 0));
+    rustix::process::geteuid().is_root() && !is_ours(parent) && !is_ours(dir)
 }
 
 /// Whether the folder can be written, and reached by the user that PostgreSQL runs as.
@@ -93,7 +103,9 @@ fn is_fit(dir: &Path) -> bool {
 }
 
 fn elsewhere(project: &Project) -> Result<PathBuf, Failure> {
-    let base = if rustix::process::geteuid().is_root() {
+    let base = if let Some(base) = &project.elsewhere {
+        base.clone()
+    } else if rustix::process::geteuid().is_root() {
         PathBuf::from(ROOTS)
     } else {
         let state = std::env::var_os("XDG_STATE_HOME").map(PathBuf::from);

@@ -71,7 +71,7 @@ pub(crate) fn spec(
             python: app.environment.python(),
             worker: hotclub_app::unpack(&state.dir)?,
             env: environment(project)?,
-            run_as: None,
+            run_as: project.user,
             files: crate::descriptors::raise(),
         },
         app: project.app_name()?,

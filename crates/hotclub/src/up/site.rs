@@ -9,6 +9,7 @@ use hotclub_front::files::{
     FileMount, HashedNames, MountKind, MountOptions, PageRules, Pages, Symlinks,
 };
 use hotclub_front::{AccessLog, Limits, Mount, Options, TrustedProxies};
+use serde::{Deserialize, Serialize};
 
 use super::release::Statics;
 use crate::console::Failure;
@@ -51,7 +52,7 @@ pub(crate) fn trusted(server: &hotclub_config::Server) -> Result<TrustedProxies,
 }
 
 /// One folder at a URL, before it is opened.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Folder {
     url: String,
     path: PathBuf,
@@ -61,6 +62,10 @@ pub(crate) struct Folder {
 }
 
 impl Folder {
+    pub(crate) fn path(&self) -> &PathBuf {
+        &self.path
+    }
+
     fn is_internal(&self) -> bool {
         self.options.kind == MountKind::Internal
     }

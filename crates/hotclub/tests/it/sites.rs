@@ -1,5 +1,7 @@
 //! Which site answers, and with what: sites without an app, redirects, hosts, several sites on one host.
 
 mod access;
+mod apart;
 mod host;
 mod pages;
+mod users;

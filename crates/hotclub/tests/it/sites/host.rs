@@ -2,11 +2,13 @@
 
 use hotclub_testkit::{Launch, Program, Project, Signal, need, python};
 
+use super::apart::is_root;
+use super::users::{SOMEBODY, give};
 use crate::hotclub;
 use crate::up::says;
 
 /// A server with the two static sites `a` and `b`.
-fn server() -> Project {
+pub(super) fn server() -> Project {
     let server = Project::empty();
     for name in ["a", "b"] {
         let config = format!("hosts = [\"{name}.example\"]\n[static]\nroot = \"public\"\n");
@@ -18,7 +20,7 @@ fn server() -> Project {
     server
 }
 
-fn host(server: &Project) -> Launch {
+pub(super) fn host(server: &Project) -> Launch {
     hotclub()
         .arg("host")
         .arg("--config")
@@ -30,7 +32,7 @@ fn host(server: &Project) -> Launch {
 }
 
 #[track_caller]
-fn home(program: &Program, host: &str) -> (u16, String) {
+pub(super) fn home(program: &Program, host: &str) -> (u16, String) {
     let answer = program.get_with("/", &[("Host", host)]);
     (answer.status, answer.text().to_owned())
 }
@@ -175,6 +177,9 @@ fn a_site_that_does_not_start_keeps_no_other_down() {
             "import os, nothing_like_that",
         )
         .write("host.toml", "sites = [\"a\", \"b\", \"shop\"]\n");
+    if is_root() {
+        give(&folder, SOMEBODY);
+    }
     let mut program = host(&server).serve();
     program.allow("ModuleNotFoundError");
     program.allow("Traceback");
