@@ -23,8 +23,9 @@ use crate::{command, descendants, project};
 const BUILD: Duration = Duration::from_secs(1800);
 /// A thousand kills take two minutes; every part together, without the soak, under half an hour.
 const PARTS: Duration = Duration::from_secs(3600);
-const ALL: [&str; 10] = [
+const ALL: [&str; 11] = [
     "backups",
+    "deploys",
     "kills",
     "reloads",
     "upgrades",
@@ -51,7 +52,7 @@ pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: backups, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, soak
+    /// Only these parts: backups, deploys, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Keep the rows of parts in bench/results/, too, in the place of those of the same name

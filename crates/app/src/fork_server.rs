@@ -1,8 +1,10 @@
 //! The Python process that has imported the app and forks workers.
 
 use std::ffi::OsString;
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
 use hotclub_supervise::{Process, RunAs};
@@ -29,6 +31,8 @@ pub struct Launch {
     pub run_as: Option<RunAs>,
     /// The soft limit of open files that fork server and workers get; `None`: ours.
     pub files: Option<u64>,
+    /// Takes what the app prints; `None`: it goes to our stderr.
+    pub output: Option<Arc<OwnedFd>>,
 }
 
 /// Why a generation cannot start.
@@ -166,6 +170,14 @@ fn command(launch: &Launch, control: Stdio) -> Command {
         .stdin(control)
         .stdout(stderr_as_stdout())
         .stderr(Stdio::inherit());
+    if let Some(output) = &launch.output {
+        let copy = || {
+            output
+                .try_clone()
+                .map_or_else(|_| Stdio::null(), Stdio::from)
+        };
+        command.stdout(copy()).stderr(copy());
+    }
     command
 }
 

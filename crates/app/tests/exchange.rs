@@ -55,6 +55,7 @@ impl Site {
                 env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],
                 run_as: None,
                 files: None,
+                output: None,
             },
             app: "app:application".into(),
             chdir: self.folder.path().to_owned(),

@@ -39,16 +39,25 @@ pub struct Household {
     pub warnings: Faults,
 }
 
-/// Reads `host.toml`, each site's file, and the env files that those name.
+/// A site whose folder the host keeps itself.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Deployed {
+    /// Whatever its file says.
+    pub name: String,
+    pub dir: PathBuf,
+}
+
+/// Reads `host.toml`, each site's file, and the env files that those name. `deployed`: sites besides those; `None`:
+/// there can be none, and a file that leads to no site is a fault.
 ///
 /// # Errors
 /// Everything that is wrong in any of them, and between them.
-pub fn load_host(file: &Path) -> Result<Household, Faults> {
+pub fn load_host(file: &Path, deployed: Option<&[Deployed]>) -> Result<Household, Faults> {
     let text = read(file).map_err(|error| lone(unreadable(file, &error)))?;
     let mut host = reading::host(&text, file)?;
     let mut found = std::mem::take(&mut host.warnings);
     if !host.positions.contains("sites") {
-        match beside(file) {
+        match beside(file, deployed.is_some()) {
             Ok(places) => host.places = places,
             Err(fault) => found.push(fault),
         }
@@ -63,7 +72,21 @@ pub fn load_host(file: &Path) -> Result<Household, Faults> {
             Err(faults) => found.extend(faults),
         }
     }
+    for deployed in deployed.unwrap_or_default() {
+        match crate::load(&deployed.dir) {
+            Ok(mut site) => {
+                site.name.clone_from(&deployed.name);
+                found.extend(std::mem::take(&mut site.warnings));
+                sites.push(site);
+            }
+            Err(faults) => found.extend(faults),
+        }
+    }
     collisions(&host, &sites, &mut found);
+    // Where sites can be deployed, one that is named may come later.
+    if deployed.is_none() {
+        names(&host, &sites, &mut found);
+    }
     let warnings = found.split()?;
     Ok(Household {
         host,
@@ -73,13 +96,19 @@ pub fn load_host(file: &Path) -> Result<Household, Faults> {
 }
 
 /// The folders in `sites/` beside the file, links to folders included.
-fn beside(file: &Path) -> Result<Vec<PathBuf>, Fault> {
+fn beside(file: &Path, may_be_none: bool) -> Result<Vec<PathBuf>, Fault> {
     let folder = file.parent().unwrap_or(Path::new("")).join("sites");
-    let listed = std::fs::read_dir(&folder).map_err(|error| {
-        let message = format!("{} cannot be read: {error}", folder.display());
-        let hint = "name the sites in host.toml: sites = [\"/srv/portfolio\"], or link their folders there";
-        Fault::without_place(message).hint(hint)
-    })?;
+    let listed = match std::fs::read_dir(&folder) {
+        Ok(listed) => listed,
+        Err(error) if may_be_none && error.kind() == io::ErrorKind::NotFound => {
+            return Ok(Vec::new());
+        }
+        Err(error) => {
+            let message = format!("{} cannot be read: {error}", folder.display());
+            let hint = "name the sites in host.toml: sites = [\"/srv/portfolio\"], or link their folders there";
+            return Err(Fault::without_place(message).hint(hint));
+        }
+    };
     let visible = |path: &PathBuf| {
         let name = path.file_name().unwrap_or_default().to_string_lossy();
         !name.starts_with('.') && path.is_dir()
@@ -131,6 +160,10 @@ fn collisions(host: &Host, sites: &[Site], found: &mut Faults) {
             found.push(fault.hint(hint));
         }
     }
+}
+
+/// That the sites that `host.toml` names are there.
+fn names(host: &Host, sites: &[Site], found: &mut Faults) {
     for name in host.users.keys() {
         if !sites.iter().any(|site| site.name == *name) {
             let key = format!("users.{name}");

@@ -27,16 +27,17 @@ mod web;
 
 pub use access::{Access, Gate, Headers, Maintenance, PerTime, Rate};
 pub use fault::{Fault, Faults, Severity};
-pub use host::{HOST_FILE, Host, Household, load_host};
+pub use host::{Deployed, HOST_FILE, Host, Household, load_host};
 pub use hosts::shown as shown_host;
 pub use https::{Acme, CertificateSource, ChallengeKind, ExternalAccount, HmacSource, Https};
 pub use listen::{ListenError, Local, LocalError};
-pub use load::load;
+pub use load::{lay_over, load};
 pub use model::{
     AccessLog, App, Backup, Compress, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log,
     LogFormat, Origin, Process, Python, Release, Runtime, RuntimeKind, Server, Site, Tune,
 };
 pub use mount::{Mount, MountError};
+pub use name::is_name;
 pub use proxy::{Balance, Health, Proxy, Upstream, UpstreamError};
 pub use secret::Secret;
 pub use unsupported::unsupported;

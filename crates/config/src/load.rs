@@ -51,6 +51,28 @@ pub(crate) fn with_env_files(mut site: Site) -> Result<Site, Faults> {
     Ok(site)
 }
 
+/// Lays an env file over all that a site's own files say; without the file, nothing.
+///
+/// # Errors
+/// Whatever is wrong in it.
+pub fn lay_over(site: &mut Site, file: &Path) -> Result<(), Faults> {
+    let text = match read(file) {
+        Ok(text) => text,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => {
+            let message = format!("{} cannot be read: {error}", file.display());
+            return Err(lone(Fault::without_place(message)));
+        }
+    };
+    let read = env_file::parse(&text, file)?;
+    let entries = read.entries.into_iter();
+    site.env
+        .vars
+        .extend(entries.map(|entry| from_file(entry, file)));
+    site.warnings.extend(read.warnings);
+    Ok(())
+}
+
 fn from_file(entry: env_file::Entry, path: &Path) -> (String, EnvVar) {
     let origin = Origin::File {
         path: path.to_path_buf(),

@@ -227,7 +227,7 @@ pub struct Files {
     pub index: bool,
 }
 
-/// `[[process]]`: a program that runs beside the app. Not started yet.
+/// `[[process]]`: a program that runs beside the app, exactly once.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Process {
     pub name: String,

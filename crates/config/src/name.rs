@@ -8,7 +8,7 @@ use crate::defaults;
 const LONGEST: usize = 63;
 
 /// Whether a text may name a site or a process: it becomes a folder, a role, a label of a metric.
-pub(crate) fn is_name(text: &str) -> bool {
+pub fn is_name(text: &str) -> bool {
     let inside = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || matches!(c, '-' | '_');
     let starts_well = text.starts_with(|c: char| c.is_ascii_lowercase() || c.is_ascii_digit());
     starts_well && text.len() <= LONGEST && text.chars().all(inside)

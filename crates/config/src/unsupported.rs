@@ -32,13 +32,6 @@ pub fn unsupported(site: &Site) -> Vec<Fault> {
             );
         }
     }
-    for at in 0..site.processes.len() {
-        say(
-            &format!("process.{at}.command"),
-            "[[process]]",
-            "remove the entry, and start this program by other means",
-        );
-    }
     if site.https.certificates == CertificateSource::Local {
         say(
             "https.local",

@@ -162,11 +162,12 @@ impl Place {
     }
 }
 
-/// Collects into `into` (for `up`: `<state>/static`) and compresses. Skips when nothing changed.
+/// Collects into `into` (for `up`: `<state>/static`) and compresses; what lies unchanged in `before` is taken over
+/// from there. Skips when nothing changed.
 pub async fn collect(
     app: &App,
     inspection: &Inspection,
-    into: &Path,
+    (into, before): (&Path, Option<&Path>),
     report: Report<'_>,
 ) -> Result<Collected, CollectError> {
     let place = Place::new(into);
@@ -202,7 +203,7 @@ pub async fn collect(
         take_back(&place.new, Links::Remove).map_err(Place::at(&place.new))?;
     }
     say(report, Step::Compress, "compressing");
-    compressed(&place).await?;
+    compressed(&place, before).await?;
     let files = count(&place.new);
     let hashed_names = found.hashed.len();
     let _ = fs::remove_file(&place.stamp);
@@ -220,8 +221,8 @@ pub async fn collect(
     Ok(Collected::Files(place.files(files, hashed_names, true)))
 }
 
-async fn compressed(place: &Place) -> Result<(), CollectError> {
-    let (new, old) = (place.new.clone(), place.dir.clone());
+async fn compressed(place: &Place, before: Option<&Path>) -> Result<(), CollectError> {
+    let (new, old) = (place.new.clone(), before.unwrap_or(&place.dir).to_owned());
     let work =
         tokio::task::spawn_blocking(move || compress(&new, old.is_dir().then_some(old.as_path())));
     let done = work.await.map_err(io::Error::other).and_then(|done| done);

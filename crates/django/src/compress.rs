@@ -41,7 +41,8 @@ const TEXT: [&str; 22] = [
 /// Below this an answer fits into one packet anyway.
 const SMALLEST: u64 = 1024;
 
-const ENCODINGS: [&str; 3] = ["gz", "br", "zst"];
+/// What a sibling's name ends in.
+pub const SIBLINGS: [&str; 3] = ["gz", "br", "zst"];
 
 /// Measured on the static files of a CMS (4.3 MB of text): 11 makes them 8 % smaller than 9 and takes
 /// five times as long.
@@ -97,7 +98,7 @@ fn list(dir: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
 /// `app.css.gz` beside `app.css`, whoever made it.
 pub(crate) fn is_sibling(path: &Path) -> bool {
     let extension = path.extension().unwrap_or_default().to_string_lossy();
-    ENCODINGS.contains(&&*extension) && path.with_extension("").is_file()
+    SIBLINGS.contains(&&*extension) && path.with_extension("").is_file()
 }
 
 fn sibling(path: &Path, encoding: &str) -> PathBuf {
@@ -108,7 +109,7 @@ fn sibling(path: &Path, encoding: &str) -> PathBuf {
 }
 
 fn has_sibling(path: &Path) -> bool {
-    ENCODINGS
+    SIBLINGS
         .iter()
         .any(|encoding| sibling(path, encoding).is_file())
 }
@@ -138,7 +139,7 @@ fn take_over(old: &Path, new: &Path) -> bool {
             .and_then(|()| fs::rename(&beside, to))
             .is_ok()
     };
-    let siblings = ENCODINGS.map(|encoding| (sibling(old, encoding), sibling(new, encoding)));
+    let siblings = SIBLINGS.map(|encoding| (sibling(old, encoding), sibling(new, encoding)));
     siblings
         .iter()
         .filter(|(from, _)| from.is_file())

@@ -33,4 +33,5 @@ mod traceback;
 
 pub use app::{App, Vars};
 pub use error::Error;
+pub use ownership::give;
 pub use progress::{Progress, Report, Step};

@@ -24,7 +24,7 @@ pub(crate) fn become_user(command: &mut Command, user: Option<RunAs>) {
 }
 
 /// Gives something of ours, with all in it, to a user.
-pub(crate) fn give(path: &Path, user: RunAs) -> io::Result<()> {
+pub fn give(path: &Path, user: RunAs) -> io::Result<()> {
     // From the inside out: once a folder is theirs, they may put another thing in any place of it.
     if fs::symlink_metadata(path)?.is_dir() {
         for entry in fs::read_dir(path)? {

@@ -27,7 +27,7 @@ pub(crate) async fn run(args: &CheckArgs, console: &Console) -> Result<(), Failu
 
 /// Each site is checked, whatever was wrong with those before it.
 async fn server(file: &Path, console: &Console) -> Result<(), Failure> {
-    let wanted = host::read(file, console)?;
+    let wanted = host::read(file, None, None, console)?;
     let mut wrong = Vec::new();
     for site in wanted.sites {
         let name = site.name.clone();
@@ -89,7 +89,7 @@ async fn tuned(project: &Project) -> Vec<String> {
 }
 
 /// `manage.py check --deploy`; its errors are ours.
-async fn django_check(app: &App) -> Result<String, Failure> {
+pub(crate) async fn django_check(app: &App) -> Result<String, Failure> {
     let output = app
         .command("python")
         .args(["manage.py", "check", "--deploy"])

@@ -7,9 +7,11 @@ mod db;
 mod front;
 mod host;
 mod inspect;
+mod install;
 mod maintenance;
 mod manage;
 mod passwd;
+mod remote;
 mod serve;
 mod tune;
 mod up;
@@ -20,9 +22,14 @@ pub(crate) use db::{BackupArgs, BackupsArgs, DbArgs, DbCommand, OldArgs, Restore
 pub(crate) use front::FrontArgs;
 pub(crate) use host::HostArgs;
 pub(crate) use inspect::InspectArgs;
+pub(crate) use install::{InstallArgs, UninstallArgs};
 pub(crate) use maintenance::{MaintenanceArgs, Wanted as MaintenanceWanted};
 pub(crate) use manage::ManageArgs;
 pub(crate) use passwd::PasswdArgs;
+pub(crate) use remote::{
+    At, DeployArgs, EnvArgs, EnvCommand, LogsArgs, ReleasesArgs, ReloadArgs, RemoveArgs,
+    RestartArgs, RollbackArgs, StatusArgs,
+};
 pub(crate) use serve::ServeArgs;
 pub(crate) use tune::TuneArgs;
 pub(crate) use up::UpArgs;
@@ -50,6 +57,28 @@ pub(crate) enum Command {
     /// The process that reads what strangers send; `host` starts it
     #[command(hide = true)]
     Front(FrontArgs),
+    /// Bring a project to the host as a new release, and switch to it without losing a request
+    Deploy(DeployArgs),
+    /// List what a site can go back to
+    Releases(ReleasesArgs),
+    /// Go back to a release that served before
+    Rollback(RollbackArgs),
+    /// Load a site's code and files anew on the host, without losing a request
+    Reload(ReloadArgs),
+    /// End a site's app and database on the host, and start them
+    Restart(RestartArgs),
+    /// Serve a deployed site no longer; what it kept stays
+    Remove(RemoveArgs),
+    /// Set variables of a site on the host, and say where its variables come from
+    Env(EnvArgs),
+    /// Show what a site's app and processes print
+    Logs(LogsArgs),
+    /// Say how the sites of the host fare, what is wrong, and what to do
+    Status(StatusArgs),
+    /// Set a server up for a host that starts with it: user, folders, systemd unit
+    Install(InstallArgs),
+    /// Take back what `install` made; data stay unless told otherwise
+    Uninstall(UninstallArgs),
     /// Run only the app server; options are named as Gunicorn's
     Serve(Box<ServeArgs>),
     /// Say what Hotclub found out about a project, and from where
@@ -85,7 +114,18 @@ impl Command {
             | Self::Host(_)
             | Self::Serve(_)
             | Self::Passwd(_)
-            | Self::Upgrade(_) => None,
+            | Self::Upgrade(_)
+            | Self::Deploy(_)
+            | Self::Releases(_)
+            | Self::Rollback(_)
+            | Self::Reload(_)
+            | Self::Restart(_)
+            | Self::Remove(_)
+            | Self::Status(_)
+            | Self::Env(_)
+            | Self::Logs(_)
+            | Self::Install(_)
+            | Self::Uninstall(_) => None,
         }
     }
 }
@@ -98,6 +138,15 @@ impl Cli {
             // Its data is asked for by `--json`, its progress is for people.
             Command::Db(_) => false,
             Command::Host(args) => args.json,
+            Command::Deploy(args) => args.at.json,
+            Command::Releases(args) => args.at.json,
+            Command::Rollback(args) => args.at.json,
+            Command::Reload(args) => args.at.json,
+            Command::Restart(args) => args.at.json,
+            Command::Remove(args) => args.at.json,
+            Command::Status(args) => args.at.json,
+            Command::Env(args) => args.at.json,
+            Command::Logs(args) => args.at.json,
             Command::Inspect(args) => args.json,
             Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
@@ -106,6 +155,8 @@ impl Cli {
             | Command::Maintenance(_)
             | Command::Passwd(_)
             | Command::Serve(_)
+            | Command::Install(_)
+            | Command::Uninstall(_)
             | Command::Manage(_) => false,
         }
     }

@@ -12,6 +12,7 @@ use anstyle::{AnsiColor, Style};
 use hotclub_app::Finding;
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
 
 const GOOD: Style = AnsiColor::Green.on_default();
 const BAD: Style = AnsiColor::Red.on_default().bold();
@@ -131,7 +132,12 @@ pub(crate) struct Console {
     step: Mutex<Option<(String, Instant)>>,
     /// The site that is spoken of, where there are several.
     site: Option<String>,
+    /// Somebody at the other end of the control socket, who is told the same.
+    listener: Option<Listener>,
 }
+
+/// Takes events, one JSON object each.
+pub(crate) type Listener = mpsc::UnboundedSender<String>;
 
 impl Console {
     pub(crate) fn new(json: bool) -> Self {
@@ -151,6 +157,7 @@ impl Console {
             spinner,
             step: Mutex::new(None),
             site: None,
+            listener: None,
         }
     }
 
@@ -163,6 +170,7 @@ impl Console {
             spinner,
             step: Mutex::new(None),
             site: None,
+            listener: None,
         }
     }
 
@@ -174,6 +182,15 @@ impl Console {
             spinner: ProgressBar::with_draw_target(None, ProgressDrawTarget::hidden()),
             step: Mutex::new(None),
             site: Some(site.to_owned()),
+            listener: self.listener.clone(),
+        }
+    }
+
+    /// The same, and to a listener besides.
+    pub(crate) fn heard_by(self, listener: Listener) -> Self {
+        Self {
+            listener: Some(listener),
+            ..self
         }
     }
 
@@ -182,6 +199,51 @@ impl Console {
         Self {
             site: self.site.clone(),
             ..self.of_site("")
+        }
+    }
+
+    /// Shows what somebody else told a listener.
+    pub(crate) fn relay(&self, line: &str) {
+        if self.json {
+            let mut stdout = std::io::stdout().lock();
+            // Nobody is left to tell.
+            let _ = writeln!(stdout, "{line}");
+            return;
+        }
+        let Ok(told) = serde_json::from_str::<serde_json::Value>(line) else {
+            return;
+        };
+        let text = |key: &str| told[key].as_str().unwrap_or_default();
+        let hint = told["hint"].as_str();
+        match text("event") {
+            "progress" => {
+                if self.lock().is_none() {
+                    self.begin(text("name"));
+                }
+                self.progress(text("message"));
+            }
+            "step" => {
+                let seconds = told["seconds"].as_f64().unwrap_or_default();
+                *self.lock() = None;
+                self.spinner.finish_and_clear();
+                let state = match text("state") {
+                    "skipped" => StepState::Skipped,
+                    _ => StepState::Done,
+                };
+                let line = step_line(text("name"), state, text("detail"), seconds);
+                self.spoken(&line);
+            }
+            "note" => self.note(text("message")),
+            "log" => {
+                // Data, and nobody is left to read it.
+                let _ = writeln!(std::io::stdout(), "{}", text("line"));
+            }
+            "warning" => self.warning(text("message"), hint),
+            "error" => match serde_json::from_value::<Failure>(told.clone()) {
+                Ok(failure) => self.failure(&failure),
+                Err(_) => self.note(text("message")),
+            },
+            _ => {}
         }
     }
 
@@ -197,10 +259,12 @@ impl Console {
     /// The latest line of the running step.
     pub(crate) fn progress(&self, message: &str) {
         self.spinner.set_message(message.to_owned());
-        if self.json
-            && let Some((name, _)) = &*self.lock()
-        {
-            self.print_json(&Event::Progress { name, message });
+        if let Some((name, _)) = &*self.lock() {
+            let event = Event::Progress { name, message };
+            self.tell(&event);
+            if self.json {
+                self.print_json(&event);
+            }
         }
     }
 
@@ -271,6 +335,12 @@ impl Console {
         self.say(&Event::Serving(serving), || serving.rendered());
     }
 
+    /// What a command came to, in a person's words.
+    pub(crate) fn said(&self, human: &str) {
+        self.spinner.finish_and_clear();
+        self.spoken(human);
+    }
+
     pub(crate) fn event(&self, event: &Event<'_>, human: &str) {
         self.say(event, || human.to_owned());
     }
@@ -288,33 +358,42 @@ impl Console {
                 detail,
                 seconds,
             },
-            || match state {
-                StepState::Done => {
-                    format!("{GOOD}✓{GOOD:#} {name:<12} {detail} {QUIET}{seconds:.1} s{QUIET:#}")
-                }
-                StepState::Skipped => format!("{QUIET}· {name:<12} {detail}{QUIET:#}"),
-            },
+            || step_line(&name, state, detail, seconds),
         );
     }
 
+    fn tell(&self, event: &Event<'_>) {
+        if let Some(listener) = &self.listener
+            && let Ok(line) = serde_json::to_string(event)
+        {
+            // Whoever asked has left.
+            let _ = listener.send(line);
+        }
+    }
+
     fn say(&self, event: &Event<'_>, human: impl FnOnce() -> String) {
+        self.tell(event);
         if self.quiet {
             return;
         }
         if self.json {
             self.print_json(event);
         } else {
-            self.spinner.suspend(|| {
-                // Nobody is left to tell when stderr is closed.
-                let _ = match &self.site {
-                    Some(site) => {
-                        let text = human().replace('\n', "\n  ");
-                        writeln!(anstream::stderr(), "{QUIET}{site}:{QUIET:#} {text}")
-                    }
-                    None => writeln!(anstream::stderr(), "{}", human()),
-                };
-            });
+            self.spoken(&human());
         }
+    }
+
+    fn spoken(&self, text: &str) {
+        self.spinner.suspend(|| {
+            // Nobody is left to tell when stderr is closed.
+            let _ = match &self.site {
+                Some(site) => {
+                    let text = text.replace('\n', "\n  ");
+                    writeln!(anstream::stderr(), "{QUIET}{site}:{QUIET:#} {text}")
+                }
+                None => writeln!(anstream::stderr(), "{text}"),
+            };
+        });
     }
 
     fn print_json(&self, event: &Event<'_>) {
@@ -326,6 +405,15 @@ impl Console {
         self.step
             .lock()
             .unwrap_or_else(std::sync::PoisonError::into_inner)
+    }
+}
+
+fn step_line(name: &str, state: StepState, detail: &str, seconds: f64) -> String {
+    match state {
+        StepState::Done => {
+            format!("{GOOD}✓{GOOD:#} {name:<12} {detail} {QUIET}{seconds:.1} s{QUIET:#}")
+        }
+        StepState::Skipped => format!("{QUIET}· {name:<12} {detail}{QUIET:#}"),
     }
 }
 

@@ -12,6 +12,7 @@ use crate::console::{Console, Failure};
 use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::up::database::Database;
+use crate::up::release::Outcome;
 
 pub(crate) mod daily;
 mod holdings;
@@ -113,13 +114,27 @@ pub(crate) async fn before_migrations(
     state: &State,
     database: &Database,
     console: &Console,
-) -> Result<(), Failure> {
-    if !project.site.database.backup.before_migrations {
-        return Ok(());
-    }
+) -> Result<Outcome, Failure> {
     let rules = &project.site.database.backup;
+    let is_wanted = rules.before_migrations && is_ours(project, database);
+    // Going back asks what a release migrated.
+    if !is_wanted && state.release.is_none() {
+        return Ok(Outcome::default());
+    }
+    let pending = pending(project).await?;
+    let mut outcome = Outcome {
+        migrations: pending.clone().unwrap_or_default(),
+        backup: None,
+    };
+    // What cannot be told counts as pending.
+    if !is_wanted || pending.is_some_and(|names| names.is_empty()) {
+        return Ok(outcome);
+    }
     match saved(project, state, database, console).await {
-        Ok(()) => Ok(()),
+        Ok(backup) => {
+            outcome.backup = backup;
+            Ok(outcome)
+        }
         Err(failure) => {
             notice::run(rules, &project.site.name, &failure).await;
             Err(failure.hint(
@@ -135,16 +150,13 @@ async fn saved(
     state: &State,
     database: &Database,
     console: &Console,
-) -> Result<(), Failure> {
+) -> Result<Option<String>, Failure> {
     let said = |error: Error| failure(&error);
-    if !is_ours(project, database) || nothing_is_pending(project).await? {
-        return Ok(());
-    }
     let Some(data) = Data::under(project, state, database).map_err(said)? else {
-        return Ok(());
+        return Ok(None);
     };
     if backup::is_empty(&data.holdings).await.map_err(said)? {
-        return Ok(());
+        return Ok(None);
     }
     console.begin("backup");
     let report = |message: &str| console.progress(message);
@@ -158,14 +170,17 @@ async fn saved(
         return Err(failure);
     }
     console.done(&described(&kept));
-    Ok(())
+    Ok(Some(kept.manifest.name))
 }
 
-/// What cannot be told counts as pending.
-async fn nothing_is_pending(project: &Project) -> Result<bool, Failure> {
+/// The names of the migrations that are pending, if that can be told.
+async fn pending(project: &Project) -> Result<Option<Vec<String>>, Failure> {
     let asked = hotclub_django::inspect::inspect(project.app()?, true).await;
     let pending = asked.ok().and_then(|inspection| inspection.pending);
-    Ok(matches!(pending, Some(Pending::Migrations(names)) if names.is_empty()))
+    Ok(match pending {
+        Some(Pending::Migrations(names)) => Some(names),
+        Some(Pending::Unknown { .. }) | None => None,
+    })
 }
 
 fn media_of(kept: &Kept) -> String {

@@ -3,25 +3,41 @@
 //!
 //! Under `host` the front is a process of its own (`crate::apart`); under `up` it is a part of this one.
 
+mod ask;
+mod deploy;
+mod desk;
+mod env;
 mod household;
+mod logs;
+mod rollback;
 pub(crate) mod stage;
+mod status;
 mod tenant;
+mod unpack;
 
 use std::collections::BTreeMap;
+use std::fs::File;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use hotclub_config::{Faults, Limits, Listen, Log, Server, Site};
+use hotclub_config::{Deployed, Faults, Limits, Listen, Log, Server, Site};
+use rustix::fs::FlockOperation;
 
 use crate::apart;
 use crate::cli::{HostArgs, UpArgs};
 use crate::console::{Console, Event, Failure};
+use crate::control::{self, Socket};
 use crate::listeners::Listeners;
 use crate::owner::Owner;
+use crate::releases::{self, Home};
 use crate::signals::Signals;
 use crate::site_file;
 use crate::systemd::Systemd;
 use crate::{Origin, users};
+pub(crate) use status::{SiteStatus, Status, Wrong};
+
+use ask::Asker;
+use desk::Desk;
 use household::{Household, Opening, Separation};
 
 /// What is to be served, as the files say now.
@@ -40,8 +56,8 @@ pub(crate) struct Wanted {
 
 /// Where that is written.
 pub(crate) enum Source {
-    /// `host.toml`.
-    Server(PathBuf),
+    /// `host.toml`, and the folder in which deployed sites are kept, where there can be any.
+    Server(PathBuf, Option<PathBuf>),
     /// One site's folder: it answers for this machine's own names, too.
     Site(PathBuf),
 }
@@ -49,7 +65,7 @@ pub(crate) enum Source {
 impl Source {
     pub(crate) fn read(&self, console: &Console) -> Result<Wanted, Failure> {
         match self {
-            Self::Server(file) => read(file, console),
+            Self::Server(file, state) => read(file, state.as_deref(), None, console),
             Self::Site(dir) => site_file::load(dir, console).map(only),
         }
     }
@@ -68,12 +84,27 @@ fn only(site: Site) -> Wanted {
     }
 }
 
-/// Reads `host.toml` and all that it names; every fault is said at once.
-pub(crate) fn read(file: &Path, console: &Console) -> Result<Wanted, Failure> {
+/// Reads `host.toml`, all that it names, and the live releases of `state`, of which `candidate` takes its site's
+/// place; every fault is said at once.
+pub(crate) fn read(
+    file: &Path,
+    state: Option<&Path>,
+    candidate: Option<Deployed>,
+    console: &Console,
+) -> Result<Wanted, Failure> {
     let file = std::path::absolute(file)?;
-    let read = hotclub_config::load_host(&file).map_err(|faults| faults_of(&faults))?;
+    let mut deployed = state.map(releases::deployed).transpose()?;
+    if let (Some(deployed), Some(candidate)) = (&mut deployed, candidate) {
+        deployed.retain(|other| other.name != candidate.name);
+        deployed.push(candidate);
+    }
+    let read = hotclub_config::load_host(&file, deployed.as_deref());
+    let mut read = read.map_err(|faults| faults_of(&faults))?;
     let mut found = Faults::default();
-    for site in &read.sites {
+    for site in &mut read.sites {
+        let own = state.map(|state| Home::of(state, &site.name).env_file());
+        let laid = own.map_or(Ok(()), |own| hotclub_config::lay_over(site, &own));
+        found.extend(laid.err().unwrap_or_default());
         found.extend(site_file::faults(site));
     }
     if !found.is_empty() {
@@ -114,21 +145,59 @@ pub(crate) async fn run(
     origin: &Origin,
 ) -> Result<(), Failure> {
     let systemd = &origin.systemd;
-    let source = Source::Server(std::path::absolute(&args.config)?);
+    std::fs::create_dir_all(&args.state)?;
+    let state = args.state.canonicalize()?;
+    let source = Source::Server(std::path::absolute(&args.config)?, Some(state.clone()));
     let wanted = source.read(console)?;
-    let state = std::path::absolute(&args.state)?;
     let apart = Separation {
         user: users::of_front(wanted.front_user.as_deref())?,
         can_mount: origin.can_mount,
     };
+    let _lock = alone_with(&state)?;
+    let socket = args.control.clone();
+    let socket = socket.unwrap_or_else(|| control::socket_of(&state));
+    let socket = Socket::open(&socket, args.control_group.as_deref())?;
+    let (asker, asks) = Asker::new();
+    let desk = Desk::new(asker, (&source, state.as_path()), console);
     let opening = Opening {
         source,
         listeners: listeners(&args.listen, &wanted, systemd)?,
         log: crate::up::access_log(&wanted.log, args.json)?,
         state,
         apart: Some(apart),
+        asks,
     };
+    // What is asked ends with those who answer.
+    let _asked = AbortOnDrop(tokio::spawn(control::serve(socket, Arc::new(desk))));
     serve(opening, wanted, console, systemd).await
+}
+
+/// A task that ends with us.
+struct AbortOnDrop(tokio::task::JoinHandle<()>);
+
+impl Drop for AbortOnDrop {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// One host at a time keeps its sites in a folder; the kernel's lock, released by a crash.
+fn alone_with(state: &Path) -> Result<File, Failure> {
+    let path = state.join("host.lock");
+    let opened = File::options()
+        .create(true)
+        .truncate(false)
+        .write(true)
+        .open(&path)?;
+    let locked = rustix::fs::flock(&opened, FlockOperation::NonBlockingLockExclusive);
+    locked.map_err(|_taken| {
+        Failure::new(format!(
+            "another host keeps its sites in {}",
+            state.display()
+        ))
+        .hint("stop that one, or give this one a folder of its own with --state")
+    })?;
+    Ok(opened)
 }
 
 /// `hotclub up` of a site without an app.
@@ -151,6 +220,8 @@ pub(crate) async fn alone(
         log: crate::up::access_log(&wanted.log, args.json)?,
         state: state.path().to_owned(),
         apart: None,
+        // Nobody asks.
+        asks: Asker::new().1,
     };
     serve(opening, wanted, console, systemd).await
 }

@@ -17,6 +17,7 @@ use crate::host::stage::Stage;
 use crate::listeners::Listeners;
 use crate::metrics::{self, Exposed, Reloads};
 use crate::probe::Probe;
+use crate::processes::{Keeper, Processes};
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
 use crate::tuning;
@@ -38,6 +39,8 @@ pub(crate) struct Plan {
     pub(crate) table: Box<dyn Fn(Vec<Lane>) -> Result<Table, Failure> + Send>,
     /// For requests under way when a generation or the program ends.
     pub(crate) graceful_timeout: Duration,
+    /// What runs beside the app, and who keeps it running.
+    pub(crate) beside: Option<(Arc<Keeper>, Processes)>,
     /// Takes the whole traceback of an app that cannot be imported; people are shown the end of it.
     /// `None`: a new temporary file.
     pub(crate) traceback: Option<PathBuf>,
@@ -135,6 +138,18 @@ impl House {
             .for_each(|listener| self.front.accept(listener));
         self.status = format!("serving {}", listeners.urls().join(" "));
         self.listeners = listeners;
+        let processes = self.replace_processes();
+        self.leaving.spawn(processes);
+    }
+
+    /// Ends what runs beside the app, and starts it anew.
+    fn replace_processes(&self) -> impl Future<Output = ()> + Send + use<> {
+        let beside = self.plan.beside.clone();
+        async move {
+            if let Some((keeper, processes)) = beside {
+                keeper.replace(processes).await;
+            }
+        }
     }
 
     /// From here on whoever may reach this socket is told what happens here.
@@ -279,6 +294,7 @@ impl House {
         // Changed while it was on its way up.
         self.generation.set_workers(self.workers);
         let (grace, mut hurry) = (self.plan.graceful_timeout, self.hurry.subscribe());
+        let processes = self.replace_processes();
         self.leaving.spawn(async move {
             let hurry = async {
                 // An error means that the house is gone.
@@ -287,6 +303,7 @@ impl House {
             if old.drain_unless(grace, hurry).await {
                 tracing::warn!(?grace, "workers of the old generation had to be killed");
             }
+            processes.await;
         });
         self.reloads.add(true);
         self.number += 1;
@@ -358,6 +375,9 @@ impl House {
 
     async fn drain(mut self, hurry: impl Future<Output = ()>) {
         self.close();
+        if let Some((keeper, _)) = self.plan.beside.clone() {
+            self.leaving.spawn(async move { keeper.stop().await });
+        }
         self.give_up_rising().await;
         let grace = self.plan.graceful_timeout;
         tokio::pin!(hurry);
@@ -396,6 +416,10 @@ impl House {
     /// Ends every generation at once; killed here and not left to be dropped, for nobody may outlive us.
     async fn kill(&mut self) {
         self.hurry.send_replace(true);
+        if let Some((keeper, _)) = &self.plan.beside {
+            keeper.hurry();
+            keeper.stop().await;
+        }
         self.generation.kill().await;
         gone(&mut self.leaving).await;
     }

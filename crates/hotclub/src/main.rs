@@ -4,6 +4,7 @@ mod apart;
 mod check;
 mod cli;
 mod console;
+mod control;
 mod db;
 mod descriptors;
 mod face;
@@ -11,7 +12,9 @@ mod host;
 mod house;
 mod https;
 mod inspect;
+mod install;
 mod interpreter;
+mod journal;
 mod limits;
 mod listeners;
 mod maintenance;
@@ -23,7 +26,10 @@ mod owner;
 mod passwd;
 mod pid_file;
 mod probe;
+mod processes;
 mod project;
+mod releases;
+mod remote;
 mod serve;
 mod signals;
 mod site_file;
@@ -129,6 +135,17 @@ async fn dispatch(
         Command::Host(args) => host::run(&args, console, &origin).await,
         // It was, before there was a runtime.
         Command::Front(_) => Ok(()),
+        Command::Deploy(args) => remote::deploy(&args, console).await,
+        Command::Releases(args) => remote::releases(&args, console).await,
+        Command::Rollback(args) => remote::rollback(&args, console).await,
+        Command::Reload(args) => remote::reload(&args, console).await,
+        Command::Restart(args) => remote::restart(&args, console).await,
+        Command::Remove(args) => remote::remove(&args, console).await,
+        Command::Status(args) => remote::status(&args, console).await,
+        Command::Env(args) => remote::env::run(&args, console).await,
+        Command::Install(args) => install::install(&args, console),
+        Command::Uninstall(args) => install::uninstall(&args, console),
+        Command::Logs(args) => remote::logs(&args, console).await,
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Check(args) => check::run(&args, console).await,
         Command::Maintenance(args) => maintenance::run(&args, console),

@@ -101,6 +101,7 @@ async fn open(
     let front = Front::start(front_options(args, &limits, buffers)?)?;
     let certifier = certifier(args, &front)?;
     let plan = Plan {
+        beside: None,
         site: SITE.to_owned(),
         graceful_timeout: Duration::from_secs(args.graceful_timeout),
         traceback: None,
@@ -295,6 +296,7 @@ fn spec(args: &ServeArgs, worker: PathBuf, buffers: &Arc<Buffers>) -> Result<Spe
             env: environment(&args.env)?,
             run_as: users::resolve(args.user.as_deref(), args.group.as_deref())?,
             files: descriptors::raise(),
+            output: None,
         },
         app: args.app.clone(),
         pythonpath: args.pythonpath.iter().map(|dir| here.join(dir)).collect(),

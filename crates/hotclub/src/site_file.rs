@@ -43,6 +43,13 @@ pub(crate) fn faults(site: &Site) -> Faults {
             ),
         );
     }
+    if !site.processes.is_empty() && !face::has_app(site) {
+        let fault = site.fault_at(
+            "process.0.name",
+            "a [[process]] needs an app beside which it runs",
+        );
+        found.push(fault.hint("remove the entry: this site has no app"));
+    }
     for (at, files) in site.files.iter().enumerate() {
         if files.path.exists() && !files.path.is_dir() {
             let message = format!("{} is not a folder", files.path.display());

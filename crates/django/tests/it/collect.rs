@@ -19,7 +19,7 @@ async fn collected(site: &Site) -> Result<Collected, CollectError> {
     collect(
         &site.app,
         &inspection,
-        &site.state().join("static"),
+        (&site.state().join("static"), None),
         &silent,
     )
     .await

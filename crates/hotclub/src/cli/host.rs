@@ -18,6 +18,15 @@ pub(crate) struct HostArgs {
     #[arg(long, value_name = "DIR", default_value = "/var/lib/hotclub")]
     pub(crate) state: PathBuf,
 
+    /// Where commands such as `hotclub status` reach it (default: /run/hotclub/control.sock, or STATE/control.sock
+    /// where --state names another folder)
+    #[arg(long, value_name = "PATH")]
+    pub(crate) control: Option<PathBuf>,
+
+    /// Who may use that socket beside this user and root
+    #[arg(long, value_name = "GROUP")]
+    pub(crate) control_group: Option<String>,
+
     /// Print events to stdout, one JSON object a line
     #[arg(long)]
     pub(crate) json: bool,

@@ -12,13 +12,15 @@ use crate::console::{Console, Failure};
 use crate::project::learnt;
 use crate::project::{Project, State};
 use crate::up::database::{Database, cluster_of};
+use crate::up::release;
 
 /// A project's data, open and locked.
 pub(crate) struct Data {
     pub(crate) store: Store,
     pub(crate) holdings: Holdings,
     pub(crate) rules: Backup,
-    state: PathBuf,
+    /// Where it is remembered that the data were migrated.
+    released: PathBuf,
 }
 
 /// Where a project's backups are.
@@ -87,7 +89,7 @@ impl Data {
                 media: media(project, inspection).filter(|_| project.site.database.backup.media),
             },
             rules: project.site.database.backup.clone(),
-            state: state.dir.clone(),
+            released: release::file(state),
         }
     }
 
@@ -100,7 +102,7 @@ impl Data {
     /// Other data are live now: the next start has to migrate them, whatever it remembers.
     pub(crate) fn forget_release(&self) {
         // Where there is none, the next start migrates anyway.
-        let _ = std::fs::remove_file(self.state.join("released.json"));
+        let _ = std::fs::remove_file(&self.released);
     }
 }
 
@@ -113,7 +115,7 @@ fn foreign() -> Failure {
 fn sqlite(project: &Project, inspection: &Inspection) -> Option<Sqlite> {
     let default = inspection.default_database()?;
     default.is_sqlite().then(|| Sqlite {
-        file: project.found.manage_dir.join(&default.name),
+        file: real(project.found.manage_dir.join(&default.name)),
         python: inspection.executable.clone(),
     })
 }
@@ -124,5 +126,10 @@ fn media(project: &Project, inspection: &Inspection) -> Option<PathBuf> {
     let named = !root.as_os_str().is_empty();
     let root = project.found.manage_dir.join(root);
     let above = project.found.root.starts_with(&root);
-    (named && !above).then_some(root)
+    (named && !above).then(|| real(root))
+}
+
+/// Where it lies: under a release, what outlives it is reached by a link, and a restore replaces no links.
+fn real(path: PathBuf) -> PathBuf {
+    path.canonicalize().unwrap_or(path)
 }

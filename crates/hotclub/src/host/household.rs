@@ -2,18 +2,19 @@
 //!
 //! A site that does not stand keeps no other down: it answers 503, and is tried again after a while.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::Poll;
-use std::time::{Duration, Instant};
+use std::time::{Duration, Instant, SystemTime};
 
 use hotclub_config::Site;
 use hotclub_front::{AccessLog, Limits, Options};
 use hotclub_supervise::RunAs;
 use tokio::task::JoinSet;
 
+use super::ask::{Ask, Asks, Done, Look};
 use super::stage::{Bill, Ready, Stage};
 use super::tenant::{Ground, Raised, Wish, raise};
 use super::{Source, Wanted};
@@ -39,6 +40,8 @@ pub(super) struct Opening {
     pub(super) log: Option<AccessLog>,
     /// The folder for what belongs to no site.
     pub(super) state: PathBuf,
+    /// What it is asked for while it serves.
+    pub(super) asks: Asks,
     /// The front is a process of its own.
     pub(super) apart: Option<Separation>,
 }
@@ -61,7 +64,8 @@ pub(super) struct Household<'a> {
     /// Where certificates are kept.
     state: PathBuf,
     tenants: Vec<Tenant>,
-    raising: JoinSet<(String, Result<Raised, Failure>)>,
+    raising: JoinSet<(String, Result<Raised, Failure>, Then)>,
+    asks: Asks,
     /// What goes on ending beside what serves.
     leaving: JoinSet<()>,
     certifier: Certifier,
@@ -72,8 +76,24 @@ pub(super) struct Household<'a> {
     is_told: bool,
 }
 
+/// What becomes of a site that was raised.
+enum Then {
+    Show,
+    /// Whoever tried decides.
+    Tell(Done<Result<Raised, Failure>>),
+}
+
+/// Somebody who tries a state of a site.
+struct Trial {
+    site: Arc<Site>,
+    console: Console,
+    done: Done<Result<Raised, Failure>>,
+}
+
 struct Tenant {
     site: Arc<Site>,
+    /// As it was when it last came to stand: what is raised again after a newer one failed.
+    proven: Option<Arc<Site>>,
     standing: Option<Raised>,
     /// What it stood on before the front fell, and will stand on again.
     ground: Option<Arc<Ground>>,
@@ -85,24 +105,64 @@ struct Tenant {
     again: Option<Instant>,
     /// How often in a row it could not be raised.
     failed: u32,
+    /// It was tried for the first time, and never stood.
+    is_new: bool,
+    /// Since when it serves, or does not.
+    since: SystemTime,
+    failure: Option<Failure>,
+    /// Told when it next stands, or does not.
+    waiting: Vec<Done<Result<(), Failure>>>,
+    /// Wait until nobody else raises it.
+    trials: VecDeque<Trial>,
 }
 
 impl Tenant {
     fn new(site: Arc<Site>) -> Self {
         Self {
             site,
+            proven: None,
             standing: None,
             ground: None,
             is_rising: false,
             is_stale: false,
             again: None,
             failed: 0,
+            is_new: false,
+            since: SystemTime::now(),
+            failure: None,
+            waiting: Vec::new(),
+            trials: VecDeque::new(),
+        }
+    }
+
+    fn tell(&mut self, outcome: &Result<(), Failure>) {
+        for waiting in self.waiting.drain(..) {
+            // Whoever asked has left.
+            let _ = waiting.send(outcome.clone());
         }
     }
 
     fn ready(&self) -> Ready {
         let standing = self.standing.as_ref();
         standing.map_or_else(|| Stage::closed(&self.site), |raised| raised.ready.clone())
+    }
+
+    /// What a newer state of it is to stand on.
+    fn stood_on(&self) -> Option<Arc<Ground>> {
+        let standing = self.standing.as_ref().and_then(Raised::ground);
+        standing.or_else(|| self.ground.clone())
+    }
+
+    /// It serves from here on; what stood before.
+    fn stands(&mut self, raised: Raised) -> Option<Raised> {
+        self.proven = Some(Arc::clone(&self.site));
+        self.failed = 0;
+        self.failure = None;
+        self.again = None;
+        if self.standing.is_none() {
+            self.since = SystemTime::now();
+        }
+        self.standing.replace(raised)
     }
 
     fn state(&self) -> SiteState {
@@ -157,7 +217,7 @@ impl<'a> Household<'a> {
         // What a site of its own keeps belongs to its folder.
         let state = match &opening.source {
             Source::Site(dir) => dir.join(".hotclub"),
-            Source::Server(_) => opening.state.clone(),
+            Source::Server(..) => opening.state.clone(),
         };
         let certifier = Certifier::start(
             wanted.sites.iter().map(|site| &**site),
@@ -174,6 +234,7 @@ impl<'a> Household<'a> {
             state,
             tenants: wanted.sites.into_iter().map(Tenant::new).collect(),
             raising: JoinSet::new(),
+            asks: opening.asks,
             leaving: JoinSet::new(),
             console,
             systemd,
@@ -181,6 +242,7 @@ impl<'a> Household<'a> {
             is_told: false,
         };
         household.show();
+        household.raise_all();
         household.raise_all();
         household.stage.accept(&household.listeners);
         household.certifier.begin();
@@ -195,13 +257,17 @@ impl<'a> Household<'a> {
                 order = signals.next() => match order {
                     Order::Stop(name) => return self.stop(signals, name).await,
                     Order::Quit => return self.quit().await,
-                    Order::Reload => self.reload(),
+                    Order::Reload => drop(self.reload()),
                     Order::Reopen => self.stage.reopen_log(),
                     Order::More | Order::Fewer | Order::Upgrade => {
                         self.console.note("this signal has no meaning for several sites");
                     }
                 },
-                Some(Ok((name, outcome))) = self.raising.join_next() => self.raised(&name, outcome),
+                Some(Ok((name, outcome, then))) = self.raising.join_next() => match then {
+                    Then::Show => self.raised(&name, outcome),
+                    Then::Tell(done) => self.tried(&name, outcome, done),
+                },
+                Some(ask) = self.asks.recv() => self.obey(ask),
                 (at, failure) = fallen(&self.tenants) => self.fell(at, &failure),
                 at = due(&self.tenants) => self.raise(at),
                 () = self.stage.fell() => self.front_fell(),
@@ -212,9 +278,9 @@ impl<'a> Household<'a> {
 
     /// Lets the front see what stands now.
     fn show(&self) {
-        let tenants = self.tenants.iter();
+        let tenants = self.tenants.iter().filter(|tenant| !tenant.is_new);
         self.stage.show(&Bill {
-            sites: tenants.map(|tenant| tenant.ready()).collect(),
+            sites: tenants.map(Tenant::ready).collect(),
             default: self.default.clone(),
             is_alone: matches!(self.source, Source::Site(_)),
         });
@@ -222,7 +288,9 @@ impl<'a> Household<'a> {
 
     fn raise_all(&mut self) {
         for at in 0..self.tenants.len() {
-            self.raise(at);
+            if !self.tenants[at].is_new {
+                self.raise(at);
+            }
         }
     }
 
@@ -255,19 +323,22 @@ impl<'a> Household<'a> {
         }
         tenant.is_rising = true;
         let site = Arc::clone(&tenant.site);
-        let wish = Wish {
-            user: self.users.get(&site.name).cloned(),
-            state: self.state.join("up"),
-            site: Arc::clone(&site),
-        };
-        let standing = tenant.standing.as_ref().and_then(Raised::ground);
-        let ground = standing.or_else(|| tenant.ground.clone());
+        let ground = tenant.stood_on();
+        let wish = self.wish(&site);
         let console = self.console.of_site(&site.name);
         let stage = self.stage.clone();
         self.raising.spawn(async move {
             let name = site.name.clone();
-            (name, raise(wish, ground, stage, console).await)
+            (name, raise(wish, ground, stage, console).await, Then::Show)
         });
+    }
+
+    fn wish(&self, site: &Arc<Site>) -> Wish {
+        Wish {
+            user: self.users.get(&site.name).cloned(),
+            state: self.state.join("up"),
+            site: Arc::clone(site),
+        }
     }
 
     fn raised(&mut self, name: &str, outcome: Result<Raised, Failure>) {
@@ -286,19 +357,25 @@ impl<'a> Household<'a> {
         tenant.is_rising = false;
         match outcome {
             Ok(raised) => {
-                tenant.failed = 0;
                 tenant.ground = None;
-                let old = tenant.standing.replace(raised);
+                let processes = raised.replace_processes();
+                let old = tenant.stands(raised);
                 self.show();
-                if let Some(old) = old {
-                    self.leaving.spawn(old.retire());
-                }
+                self.leaving.spawn(async move {
+                    if let Some(old) = old {
+                        old.retire().await;
+                    }
+                    processes.await;
+                });
                 if self.is_told {
                     self.console.of_site(name).note("it serves");
                 }
             }
             Err(mut failure) => {
                 if tenant.standing.is_some() {
+                    if let Some(proven) = tenant.proven.clone().filter(|_| !tenant.is_stale) {
+                        tenant.site = proven;
+                    }
                     failure.message =
                         format!("not reloaded, the old code goes on: {}", failure.message);
                 } else {
@@ -308,15 +385,32 @@ impl<'a> Household<'a> {
                         format!("down, tried again in {pause:?}: {}", failure.message);
                 }
                 self.console.of_site(name).failure(&failure);
+                self.tenants[at].failure = Some(failure);
             }
         }
-        if self.tenants[at].is_stale {
-            self.raise(at);
+        self.next_for(at);
+    }
+
+    /// Whoever waited until this site was not being raised.
+    fn next_for(&mut self, at: usize) {
+        let tenant = &mut self.tenants[at];
+        if tenant.is_stale {
+            return self.raise(at);
+        }
+        let outcome = match (&tenant.failure, &tenant.standing) {
+            (Some(failure), _) => Err(failure.clone()),
+            (None, _) => Ok(()),
+        };
+        tenant.tell(&outcome);
+        if let Some(trial) = tenant.trials.pop_front() {
+            self.attempt(at, trial);
         }
     }
 
     fn fell(&mut self, at: usize, failure: &Failure) {
         let tenant = &mut self.tenants[at];
+        tenant.since = SystemTime::now();
+        tenant.failure = Some(failure.clone());
         if let Some(raised) = tenant.standing.take() {
             self.leaving.spawn(raised.leave());
         }
@@ -328,27 +422,261 @@ impl<'a> Household<'a> {
         self.show();
     }
 
-    /// Reads all files again. A fault in any of them changes nothing.
-    fn reload(&mut self) {
-        let wanted = match self.source.read(self.console) {
-            Ok(wanted) => wanted,
-            Err(mut failure) => {
-                failure.message =
-                    format!("not reloaded, all goes on as before: {}", failure.message);
-                return self.console.failure(&failure);
+    fn obey(&mut self, ask: Ask) {
+        match ask {
+            Ask::Look(done) => {
+                let (mut looks, stage) = (self.look(), self.stage.clone());
+                self.leaving.spawn(async move {
+                    let observed = stage.observe().await;
+                    looks.iter_mut().for_each(|look| look.count(&observed));
+                    // Whoever asked has left; so below.
+                    let _ = done.send(looks);
+                });
+            }
+            Ask::Reload { site, done } => match site {
+                Some(site) => self.reload_one(&site, done),
+                None => self.reload_all(done),
+            },
+            Ask::Restart { site, done } => self.restart(&site, done),
+            Ask::Try {
+                site,
+                console,
+                done,
+            } => self.begin_trial(Trial {
+                site,
+                console,
+                done,
+            }),
+            Ask::Switch { site, raised, done } => self.switch(site, raised, done),
+            Ask::GiveUp { site, raised } => {
+                if let Some(raised) = raised {
+                    self.leaving.spawn(raised.give_up());
+                    self.trial_is_over(&site);
+                }
+            }
+            Ask::Dismiss { site, done } => self.dismiss(&site, done),
+        }
+    }
+
+    fn find(&self, site: &str) -> Option<usize> {
+        let mut tenants = self.tenants.iter();
+        tenants.position(|tenant| tenant.site.name == site)
+    }
+
+    fn unknown(&self, site: &str) -> Failure {
+        let shown = self.tenants.iter().filter(|tenant| !tenant.is_new);
+        let names: Vec<&str> = shown.map(|tenant| tenant.site.name.as_str()).collect();
+        let hint = match names.is_empty() {
+            true => "there is none yet: `hotclub deploy` brings one".to_owned(),
+            false => format!("the sites here are {}", names.join(", ")),
+        };
+        Failure::new(format!("no site is called `{site}`")).hint(hint)
+    }
+
+    fn look(&self) -> Vec<Look> {
+        let shown = self.tenants.iter().filter(|tenant| !tenant.is_new);
+        let look = |tenant: &Tenant| {
+            let standing = tenant.standing.as_ref();
+            Look {
+                site: Arc::clone(&tenant.site),
+                state: tenant.state().state,
+                since: tenant.since,
+                failure: tenant.failure.clone(),
+                view: standing.and_then(Raised::view),
+                journal: standing.and_then(Raised::journal),
+                processes: standing.map_or_else(Vec::new, Raised::processes),
+                answered: 0,
+                failed: 0,
             }
         };
+        shown.map(look).collect()
+    }
+
+    /// One site as the files say now; a fault in any of them is one.
+    fn read_one(&self, name: &str) -> Result<Arc<Site>, Failure> {
+        let mut sites = self.source.read(self.console)?.sites.into_iter();
+        let found = sites.find(|site| site.name == name);
+        found.ok_or_else(|| self.unknown(name))
+    }
+
+    fn reload_one(&mut self, name: &str, done: Done<Result<(), Failure>>) {
+        let site = match self.read_one(name) {
+            Ok(site) => site,
+            Err(failure) => {
+                let _ = done.send(Err(failure));
+                return;
+            }
+        };
+        let at = self.find(name).unwrap_or_else(|| {
+            self.tenants.push(Tenant::new(Arc::clone(&site)));
+            self.tenants.len() - 1
+        });
+        self.tenants[at].site = site;
+        self.tenants[at].waiting.push(done);
+        self.certify();
+        self.raise(at);
+        self.show();
+    }
+
+    fn reload_all(&mut self, done: Done<Result<(), Failure>>) {
+        let outcome = self.reload();
+        let _ = done.send(outcome);
+    }
+
+    fn restart(&mut self, name: &str, done: Done<Result<(), Failure>>) {
+        let found = self.find(name).ok_or_else(|| self.unknown(name));
+        let read = found.and_then(|at| Ok((at, self.read_one(name)?)));
+        let (at, site) = match read {
+            Ok(read) => read,
+            Err(failure) => {
+                let _ = done.send(Err(failure));
+                return;
+            }
+        };
+        let tenant = &mut self.tenants[at];
+        if tenant.is_rising {
+            let failure = Failure::new(format!("{name} is being started or deployed just now"));
+            let _ = done.send(Err(
+                failure.hint("wait for its end: `hotclub status` shows it")
+            ));
+            return;
+        }
+        tenant.site = site;
+        tenant.waiting.push(done);
+        let (standing, ground) = (tenant.standing.take(), tenant.ground.take());
+        if standing.is_none() && ground.is_none() {
+            return self.raise(at);
+        }
+        // Another one can only be raised when this one has let go of state and database.
+        tenant.is_rising = true;
+        tenant.since = SystemTime::now();
+        let site = Arc::clone(&tenant.site);
+        let (wish, stage) = (self.wish(&site), self.stage.clone());
+        let console = self.console.of_site(name);
+        self.show();
+        self.raising.spawn(async move {
+            match (standing, ground) {
+                (Some(standing), _) => standing.leave().await,
+                (None, Some(ground)) => ground.stop().await,
+                (None, None) => {}
+            }
+            let raised = raise(wish, None, stage, console).await;
+            (site.name.clone(), raised, Then::Show)
+        });
+    }
+
+    fn begin_trial(&mut self, trial: Trial) {
+        let at = self.find(&trial.site.name).unwrap_or_else(|| {
+            let mut tenant = Tenant::new(Arc::clone(&trial.site));
+            tenant.is_new = true;
+            self.tenants.push(tenant);
+            self.tenants.len() - 1
+        });
+        match self.tenants[at].is_rising {
+            true => self.tenants[at].trials.push_back(trial),
+            false => self.attempt(at, trial),
+        }
+    }
+
+    fn attempt(&mut self, at: usize, trial: Trial) {
+        let tenant = &mut self.tenants[at];
+        tenant.is_rising = true;
+        tenant.again = None;
+        let ground = tenant.stood_on();
+        let (wish, stage) = (self.wish(&trial.site), self.stage.clone());
+        self.raising.spawn(async move {
+            let name = trial.site.name.clone();
+            let raised = raise(wish, ground, stage, trial.console).await;
+            (name, raised, Then::Tell(trial.done))
+        });
+    }
+
+    fn tried(
+        &mut self,
+        name: &str,
+        outcome: Result<Raised, Failure>,
+        done: Done<Result<Raised, Failure>>,
+    ) {
+        let is_over = outcome.is_err();
+        let told = done.send(outcome);
+        if let Err(Ok(raised)) = told {
+            // Whoever tried is gone.
+            self.leaving.spawn(raised.give_up());
+            self.trial_is_over(name);
+        } else if is_over {
+            self.trial_is_over(name);
+        }
+    }
+
+    /// What stands goes on, and may be raised by others again.
+    fn trial_is_over(&mut self, name: &str) {
+        let Some(at) = self.find(name) else {
+            return;
+        };
+        let tenant = &mut self.tenants[at];
+        tenant.is_rising = false;
+        if tenant.is_new && tenant.trials.is_empty() {
+            self.tenants.remove(at);
+            return;
+        }
+        if tenant.standing.is_none() && !tenant.is_new {
+            tenant.again = Some(Instant::now() + tenant.pause());
+        }
+        self.next_for(at);
+    }
+
+    fn switch(&mut self, site: Arc<Site>, raised: Raised, done: Done<()>) {
+        let Some(at) = self.find(&site.name) else {
+            self.leaving.spawn(raised.leave());
+            return;
+        };
+        let tenant = &mut self.tenants[at];
+        tenant.site = site;
+        tenant.is_new = false;
+        tenant.is_rising = false;
+        let processes = raised.replace_processes();
+        tenant.ground = None;
+        let old = tenant.stands(raised);
+        self.show();
+        self.certify();
+        self.leaving.spawn(async move {
+            if let Some(old) = old {
+                old.retire().await;
+            }
+            processes.await;
+            let _ = done.send(());
+        });
+        self.next_for(at);
+    }
+
+    fn dismiss(&mut self, name: &str, done: Done<bool>) {
+        let Some(at) = self.find(name) else {
+            let _ = done.send(false);
+            return;
+        };
+        let gone = self.tenants.remove(at);
+        self.show();
+        self.certify();
+        self.leaving.spawn(async move {
+            match (gone.standing, gone.ground) {
+                (Some(standing), _) => standing.leave().await,
+                (None, Some(ground)) => ground.stop().await,
+                (None, None) => {}
+            }
+            let _ = done.send(true);
+        });
+    }
+
+    /// Reads all files again. A fault in any of them changes nothing.
+    fn reload(&mut self) -> Result<(), Failure> {
+        let wanted = self.source.read(self.console).map_err(|mut failure| {
+            failure.message = format!("not reloaded, all goes on as before: {}", failure.message);
+            self.console.failure(&failure);
+            failure
+        })?;
         self.systemd.reloading();
         self.default = wanted.default;
         self.users = wanted.users;
-        let sites = wanted.sites.iter().map(|site| &**site);
-        match Certifier::start(sites, (self.stage.keyring(), &self.listeners), &self.state) {
-            Ok(certifier) => {
-                self.certifier = certifier;
-                self.certifier.begin();
-            }
-            Err(failure) => self.console.failure(&failure),
-        }
         let mut before = std::mem::take(&mut self.tenants);
         for site in wanted.sites {
             let known = before
@@ -361,7 +689,10 @@ impl<'a> Household<'a> {
             tenant.site = site;
             self.tenants.push(tenant);
         }
-        for gone in before {
+        let (trying, gone): (Vec<_>, Vec<_>) = before.into_iter().partition(|it| it.is_new);
+        self.tenants.extend(trying);
+        self.certify();
+        for gone in gone {
             self.console
                 .of_site(&gone.site.name)
                 .note("it is no longer served");
@@ -370,17 +701,37 @@ impl<'a> Household<'a> {
         self.raise_all();
         self.show();
         self.is_told = false;
+        Ok(())
+    }
+
+    /// Sees to the certificates of the sites as they are now.
+    fn certify(&mut self) {
+        let shown = self.tenants.iter().filter(|tenant| !tenant.is_new);
+        let sites = shown.map(|tenant| &*tenant.site);
+        match Certifier::start(sites, (self.stage.keyring(), &self.listeners), &self.state) {
+            Ok(certifier) => {
+                self.certifier = certifier;
+                self.certifier.begin();
+            }
+            Err(failure) => self.console.failure(&failure),
+        }
     }
 
     /// Says what is served once every site was tried.
     fn tell_once(&mut self) {
-        if self.is_told || self.tenants.iter().any(|tenant| tenant.is_rising) {
+        let mut tried = self.tenants.iter().filter(|tenant| !tenant.is_new);
+        if self.is_told || tried.any(|tenant| tenant.is_rising) {
             return;
         }
         self.is_told = true;
         let hosting = Hosting {
             urls: self.listeners.urls(),
-            sites: self.tenants.iter().map(Tenant::state).collect(),
+            sites: self
+                .tenants
+                .iter()
+                .filter(|tenant| !tenant.is_new)
+                .map(Tenant::state)
+                .collect(),
             seconds: self.began.elapsed().as_secs_f64(),
             pid: std::process::id(),
         };
@@ -422,7 +773,7 @@ impl<'a> Household<'a> {
     /// What is on its way up is waited for, and let down: cut off in the middle it would leave a database behind.
     async fn give_up_raising(&mut self) {
         while let Some(done) = self.raising.join_next().await {
-            if let Ok((_, Ok(raised))) = done {
+            if let Ok((_, Ok(raised), _)) = done {
                 self.leaving.spawn(raised.leave());
             }
         }

@@ -211,10 +211,6 @@ impl Stage {
     }
 
     /// What was counted since the start, of a front in a process of its own since that was started.
-    #[expect(
-        dead_code,
-        reason = "asked by the control socket, which is being built"
-    )]
     pub(crate) async fn observe(&self) -> Observed {
         match self {
             Self::Here(here) => Observed::of(&here.front().observer(), here.buffers()).await,

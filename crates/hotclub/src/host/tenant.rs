@@ -4,13 +4,17 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_app::Generation;
+use hotclub_app::{Generation, View};
 use hotclub_config::Site;
 
 use super::stage::{Part, Ready, Stage};
+use crate::check;
 use crate::console::{Console, Failure};
 use crate::face::{self, Face};
+use crate::journal::Journal;
+use crate::processes::{Keeper, ProcessView, Processes};
 use crate::project::{Project, State};
+use crate::releases;
 use crate::tuning;
 use crate::up::database::{self, Database};
 use crate::up::{self, DATABASE_GRACE, app, release, site};
@@ -30,13 +34,18 @@ struct Running {
     generation: Generation,
     ground: Arc<Ground>,
     grace: Duration,
+    /// Started once it is shown.
+    processes: Processes,
 }
 
-/// What an app stands on and a reload keeps: its state folder, whose lock is held, and its database.
+/// What an app stands on and a reload keeps: its state folder, whose lock is held, its database, what runs beside
+/// it, and its log.
 #[derive(Debug)]
 pub(super) struct Ground {
     state: State,
     database: Database,
+    keeper: Arc<Keeper>,
+    journal: Arc<Journal>,
 }
 
 /// What is to be raised.
@@ -67,26 +76,35 @@ pub(super) async fn raise(
     project.elsewhere = Some(state);
     let (ground, is_new) = match ground {
         Some(ground) => {
-            project.install(&ground.state, &console).await?;
-            let Ground { state, database } = &*ground;
-            database::resettle(&mut project, state, &console, database).await?;
+            let state = ground.state.of(&project);
+            project.install(&state, &console).await?;
+            database::resettle(&mut project, &state, &console, &ground.database).await?;
             (ground, false)
         }
         None => {
             let state = State::open(&project)?;
             project.install(&state, &console).await?;
             let database = database::settle(&mut project, &state, &console).await?;
-            (Arc::new(Ground { state, database }), true)
+            let keeper = Keeper::new(&state.dir);
+            let journal = Journal::new(&state.log());
+            let ground = Ground {
+                state,
+                database,
+                keeper,
+                journal,
+            };
+            (Arc::new(ground), true)
         }
     };
     let raised = start(&project, &ground, &stage, &console).await;
     match raised {
-        Ok((ready, generation)) => Ok(Raised {
+        Ok((ready, generation, processes)) => Ok(Raised {
             ready,
             app: Some(Running {
                 generation,
                 ground,
                 grace: site.app.graceful_timeout,
+                processes,
             }),
         }),
         Err(failure) => {
@@ -103,17 +121,20 @@ async fn start(
     ground: &Ground,
     stage: &Stage,
     console: &Console,
-) -> Result<(Ready, Generation), Failure> {
-    let Ground { state, database } = ground;
+) -> Result<(Ready, Generation, Processes), Failure> {
+    let (state, database) = (&ground.state.of(project), &ground.database);
     up::fit(project, console)?;
     if project.user.is_none() && rustix::process::geteuid().is_root() {
         console.note("running as root, and so does the app: on a server, use a user of its own");
     }
+    deployed(project, state, console).await?;
     let statics = release::run(project, state, database, console).await?;
     console.begin("app");
     let detected = site::detected(project, &statics)?;
     let face = Face::new(Arc::new(project.site.clone()), detected)?.kept_in(&state.dir);
-    let spec = app::spec(project, state, &statics, stage.buffers())?;
+    let mut spec = app::spec(project, state, &statics, stage.buffers())?;
+    spec.launch.output = Some(Arc::new(ground.journal.take("app")?));
+    let processes = Processes::of(project, Some(&ground.journal))?;
     let probe = app::probe(project);
     let traceback = state.dir.join("log/app.log");
     let part = Part {
@@ -126,7 +147,7 @@ async fn start(
         Ok(ready) => {
             console.done(&app::summary(project, &started));
             tuning::report(started.loaded(), console);
-            Ok((ready, started))
+            Ok((ready, started, processes))
         }
         Err(failure) => {
             started.drain(Duration::ZERO).await;
@@ -135,8 +156,27 @@ async fn start(
     }
 }
 
+/// What is asked of a release before it serves for the first time.
+async fn deployed(project: &Project, state: &State, console: &Console) -> Result<(), Failure> {
+    let Some(release) = state.release.as_ref().filter(|release| !release.is_fit()) else {
+        return Ok(());
+    };
+    for place in releases::data::keep(release, project)? {
+        console.note(&format!(
+            "{} is kept from release to release",
+            place.display()
+        ));
+    }
+    console.begin("check");
+    let said = check::django_check(project.app()?).await?;
+    let summary = said.lines().rev().find(|line| !line.trim().is_empty());
+    console.done(summary.unwrap_or("no issues"));
+    Ok(())
+}
+
 impl Ground {
     pub(super) async fn stop(&self) {
+        self.keeper.stop().await;
         if let Database::Managed(server) = &self.database {
             let _how = server.stop(DATABASE_GRACE).await;
         }
@@ -144,6 +184,8 @@ impl Ground {
 
     /// The same at once.
     pub(super) async fn quit(&self) {
+        self.keeper.hurry();
+        self.keeper.stop().await;
         if let Database::Managed(server) = &self.database {
             server.hurry();
             server.exited().await;
@@ -183,6 +225,43 @@ impl Raised {
         {
             tracing::warn!(grace = ?app.grace, "workers of the old generation had to be killed");
         }
+    }
+
+    /// It was never shown; what it stands on may be another's, too.
+    pub(super) async fn give_up(self) {
+        let Some(app) = self.app else {
+            return;
+        };
+        app.generation.drain(Duration::ZERO).await;
+        if let Some(ground) = Arc::into_inner(app.ground) {
+            ground.stop().await;
+        }
+    }
+
+    /// Starts what runs beside the app, in place of what ran beside the one before. Returns once that has ended.
+    pub(super) fn replace_processes(&self) -> impl Future<Output = ()> + Send + use<> {
+        let app = self.app.as_ref();
+        let of = app.map(|app| (Arc::clone(&app.ground.keeper), app.processes.clone()));
+        async move {
+            if let Some((keeper, processes)) = of {
+                keeper.replace(processes).await;
+            }
+        }
+    }
+
+    pub(super) fn processes(&self) -> Vec<ProcessView> {
+        let app = self.app.as_ref();
+        app.map_or_else(Vec::new, |app| app.ground.keeper.views())
+    }
+
+    pub(super) fn journal(&self) -> Option<Arc<Journal>> {
+        let app = self.app.as_ref()?;
+        Some(Arc::clone(&app.ground.journal))
+    }
+
+    /// A look at the generation.
+    pub(super) fn view(&self) -> Option<View> {
+        self.app.as_ref().map(|app| app.generation.view())
     }
 
     /// Requests under way are finished, then the database ends.

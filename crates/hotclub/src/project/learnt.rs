@@ -23,7 +23,7 @@ pub(crate) struct Learnt {
 }
 
 pub(crate) fn file(state: &State) -> PathBuf {
-    state.dir.join("learnt.json")
+    state.of_code().join("learnt.json")
 }
 
 /// What was learnt, if it still holds. `project` must hold what the user set and no more.

@@ -23,6 +23,12 @@ pub(crate) fn recall<T: DeserializeOwned>(file: &Path, of: &str) -> Option<T> {
     (remembered.of == of).then_some(remembered.result)
 }
 
+/// What a step came to last time, whatever it depended on.
+pub(crate) fn last<T: DeserializeOwned>(file: &Path) -> Option<T> {
+    let remembered: Remembered<T> = serde_json::from_slice(&fs::read(file).ok()?).ok()?;
+    Some(remembered.result)
+}
+
 /// Keeps what a step came to: readable by its owner only, for it may hold secrets; whole or not at all.
 pub(crate) fn keep<T: Serialize>(file: &Path, of: &str, result: T) -> io::Result<()> {
     let fresh = file.with_extension("new");

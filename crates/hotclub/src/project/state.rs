@@ -1,13 +1,15 @@
 //! The folder in which everything that Hotclub makes for a project lives.
 //!
 //! `.hotclub/` in the project, which ignores itself in git; or a folder among the user's (or the system's) state
-//! when the project is read-only, or when PostgreSQL's user could not reach it.
+//! when the project is read-only, or when PostgreSQL's user could not reach it. A deployed release has its site's
+//! folder, which outlives it, and keeps what is its own beside its code.
 
 use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use hotclub_config::Site;
 use hotclub_postgres::{RunAs, can_reach};
@@ -15,6 +17,7 @@ use rustix::fs::FlockOperation;
 
 use super::Project;
 use crate::console::Failure;
+use crate::releases::Release;
 
 pub(crate) const FOLDER: &str = ".hotclub";
 
@@ -25,31 +28,67 @@ const ROOTS: &str = "/var/lib/hotclub/up";
 #[derive(Debug)]
 pub(crate) struct State {
     pub(crate) dir: PathBuf,
-    _lock: Option<File>,
+    /// The release that the project is, when a host deployed it.
+    pub(crate) release: Option<Release>,
+    _lock: Option<Arc<File>>,
 }
 
 impl State {
     /// Finds or makes the folder and takes its lock: one `up` at a time.
     pub(crate) fn open(project: &Project) -> Result<Self, Failure> {
-        let dir = make(project)?;
-        let lock = lock(&dir)?;
+        let state = Self::open_shared(project)?;
+        let lock = lock(&state.dir)?;
         Ok(Self {
-            dir,
-            _lock: Some(lock),
+            _lock: Some(Arc::new(lock)),
+            ..state
         })
     }
 
     /// Finds or makes the folder, also while an `up` runs there.
     pub(crate) fn open_shared(project: &Project) -> Result<Self, Failure> {
+        let release = Release::around(&project.found.root);
+        let of_site = release.as_ref().and_then(Release::home);
+        let dir = match of_site {
+            Some(home) => home.state(),
+            None => choose(project)?,
+        };
+        make(&dir)?;
         Ok(Self {
-            dir: make(project)?,
+            dir,
+            release,
             _lock: None,
         })
     }
 
+    /// The folder of another release of the same site, under the same lock.
+    pub(crate) fn of(&self, project: &Project) -> Self {
+        Self {
+            dir: self.dir.clone(),
+            release: Release::around(&project.found.root),
+            _lock: self._lock.clone(),
+        }
+    }
+
+    /// The site's log under `host`.
+    pub(crate) fn log(&self) -> PathBuf {
+        self.dir.join("log/site.log")
+    }
+
+    /// What belongs to this code and no other: the settings' answers, static files, whether it was released.
+    pub(crate) fn of_code(&self) -> &Path {
+        match &self.release {
+            Some(release) => &release.dir,
+            None => &self.dir,
+        }
+    }
+
     /// The folder of a site without an app, which needs one only for what a person puts there.
     pub(crate) fn folder_without_app(site: &Site) -> PathBuf {
-        site.dir.join(FOLDER)
+        let release = Release::around(&site.dir);
+        match release.as_ref().and_then(Release::home) {
+            Some(home) => home.state(),
+            None => site.dir.join(FOLDER),
+        }
     }
 
     /// The folder that root has made elsewhere for the project in `root`, whatever its name was then.
@@ -67,16 +106,17 @@ impl State {
     }
 }
 
-fn make(project: &Project) -> Result<PathBuf, Failure> {
+fn choose(project: &Project) -> Result<PathBuf, Failure> {
     let inside = project.found.root.join(FOLDER);
-    let dir = if is_fit(&inside) && !is_in_others_hands(&inside) {
-        inside
-    } else {
-        elsewhere(project)?
-    };
-    fs::create_dir_all(&dir).map_err(|error| unwritable(&dir, &error))?;
-    ignore_in_git(&dir).map_err(|error| unwritable(&dir, &error))?;
-    Ok(dir)
+    match is_fit(&inside) && !is_in_others_hands(&inside) {
+        true => Ok(inside),
+        false => elsewhere(project),
+    }
+}
+
+fn make(dir: &Path) -> Result<(), Failure> {
+    fs::create_dir_all(dir).map_err(|error| unwritable(dir, &error))?;
+    ignore_in_git(dir).map_err(|error| unwritable(dir, &error))
 }
 
 /// Whether somebody other than root, who we are, could put another folder in this one's place: with links in it that

@@ -15,6 +15,7 @@ use crate::console::Failure;
 use crate::face::{self, Face};
 use crate::house::Plan;
 use crate::probe::Probe;
+use crate::processes::{Keeper, Processes};
 use crate::project::{Project, State};
 use crate::site_file;
 
@@ -45,6 +46,7 @@ pub(crate) fn plan(
             Ok(face::alone(&site, made))
         }),
         graceful_timeout: project.site.app.graceful_timeout,
+        beside: Some((Keeper::new(&state.dir), Processes::of(project, None)?)),
         traceback: Some(state.dir.join("log/app.log")),
     })
 }
@@ -73,6 +75,7 @@ pub(crate) fn spec(
             env: environment(project)?,
             run_as: project.user,
             files: crate::descriptors::raise(),
+            output: None,
         },
         app: project.app_name()?,
         chdir: project.found.manage_dir.clone(),

@@ -1,14 +1,18 @@
 //! What is done once before the code serves: release commands and static files.
 
+pub(crate) mod carry;
+
 use std::os::unix::fs::MetadataExt;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use hotclub_django::collect::{Collected, Static, collect};
 use hotclub_django::{Progress, migrate, sources};
+use serde::{Deserialize, Serialize};
 
 use super::database::Database;
 use crate::console::{Console, Failure};
 use crate::project::{Project, State, memory};
+use crate::releases::Release;
 
 /// The static files of this start.
 #[derive(Debug)]
@@ -35,8 +39,42 @@ pub(crate) async fn run(
     console: &Console,
 ) -> Result<Statics, Failure> {
     crate::db::tidy(project, state, database, console).await?;
+    let Some(deployed) = &state.release else {
+        release(project, state, database, console).await?;
+        return collect_static(project, state, console).await;
+    };
+    // Whatever can fail comes before the database is changed.
+    let statics = collect_static(project, state, console).await?;
+    if let Some(files) = &statics.collected {
+        carry::into(deployed, files)?;
+    }
     release(project, state, database, console).await?;
-    collect_static(project, state, console).await
+    Ok(statics)
+}
+
+/// What the release commands met and did.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+pub(crate) struct Outcome {
+    /// The migrations that were pending, as `app.0001_name`.
+    #[serde(default)]
+    pub(crate) migrations: Vec<String>,
+    /// The backup that was made before them.
+    #[serde(default)]
+    pub(crate) backup: Option<String>,
+}
+
+/// Where it is remembered.
+pub(crate) fn file(state: &State) -> PathBuf {
+    outcome_file(state.of_code())
+}
+
+fn outcome_file(code: &Path) -> PathBuf {
+    code.join("released.json")
+}
+
+/// What the commands of a release did when it was deployed.
+pub(crate) fn outcome(release: &Release) -> Outcome {
+    memory::last(&outcome_file(&release.dir)).unwrap_or_default()
 }
 
 async fn release(
@@ -51,26 +89,32 @@ async fn release(
         return Ok(());
     }
     let app = project.app()?;
-    let file = state.dir.join("released.json");
+    let file = file(state);
     let code = sources::digest_of_sources(&app.project, &[], std::slice::from_ref(&app.state));
     let circumstances =
         |place: &str| format!("{code} {} {commands:?} {place}", app.environment.digest);
     let before = identity(project, database);
-    if let Some(place) = &before
-        && memory::recall::<()>(&file, &circumstances(place)).is_some()
-    {
+    let same = |place| memory::recall::<Outcome>(&file, &circumstances(place)).is_some();
+    // Once a release, whatever others do to the database behind our back.
+    let is_released = match state.release {
+        Some(_) => file.exists(),
+        None => before.as_deref().is_some_and(same),
+    };
+    if is_released {
         console.begin("migrations");
         console.skipped("nothing changed");
         return Ok(());
     }
-    crate::db::before_migrations(project, state, database, console).await?;
+    let outcome = crate::db::before_migrations(project, state, database, console).await?;
     console.begin("migrations");
     let report = |progress: Progress| console.progress(&progress.message);
     migrate::run(app, &commands, &report)
         .await
         .map_err(|error| Failure::of_step(&error, error.hint()))?;
-    if let Some(place) = identity(project, database) {
-        memory::keep(&file, &circumstances(&place), ())?;
+    let place = identity(project, database);
+    if state.release.is_some() || place.is_some() {
+        let place = place.unwrap_or_default();
+        memory::keep(&file, &circumstances(&place), outcome)?;
     }
     console.done(&commands.join(", "));
     Ok(())
@@ -105,7 +149,11 @@ async fn collect_static(
     console.begin("static files");
     let app = project.app()?;
     let report = |progress: Progress| console.progress(&progress.message);
-    let collected = collect(app, &project.inspection, &state.dir.join("static"), &report)
+    let into = state.of_code().join("static");
+    let before = state.release.as_ref().and_then(Release::before);
+    let before = before.map(|release| release.dir.join("static"));
+    let places = (into.as_path(), before.as_deref());
+    let collected = collect(app, &project.inspection, places, &report)
         .await
         .map_err(|error| Failure::of_step(&error, error.hint()))?;
     let url = project.inspection.static_url.clone();

@@ -5,13 +5,14 @@ use std::sync::Arc;
 
 use hotclub_app::Buffers;
 use hotclub_config::Site;
+use hotclub_django::collect::Static;
 use hotclub_front::files::{
     FileMount, HashedNames, MountKind, MountOptions, PageRules, Pages, Symlinks,
 };
 use hotclub_front::{AccessLog, Limits, Mount, Options, TrustedProxies};
 use serde::{Deserialize, Serialize};
 
-use super::release::Statics;
+use super::release::{Statics, carry};
 use crate::console::Failure;
 use crate::project::Project;
 
@@ -175,13 +176,26 @@ fn static_folder(project: &Project, statics: &Statics) -> Result<Option<Folder>,
         return Ok(None);
     };
     let mut options = MountOptions::new(MountKind::Static);
-    options.hashed = HashedNames::load(&files.hashed)?;
+    options.hashed = hashed_names(files)?;
     Ok(Some(Folder {
         url,
         path: files.dir.clone(),
         options,
         listing: false,
     }))
+}
+
+/// Those of the files themselves, and of earlier releases' that lie among them.
+fn hashed_names(files: &Static) -> Result<HashedNames, Failure> {
+    let carried = carry::listing(files);
+    if !carried.exists() {
+        return Ok(HashedNames::load(&files.hashed)?);
+    }
+    let mut names: Vec<String> = serde_json::from_slice(&std::fs::read(&files.hashed)?)?;
+    names.extend(serde_json::from_slice::<Vec<String>>(&std::fs::read(
+        carried,
+    )?)?);
+    Ok(names.into_iter().collect())
 }
 
 fn media_folder(project: &Project) -> Option<Folder> {

@@ -4,6 +4,7 @@
 mod backups;
 mod deadlines;
 mod deaths;
+mod deploys;
 mod garbage;
 mod hostile;
 mod kills;

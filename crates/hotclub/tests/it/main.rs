@@ -13,6 +13,7 @@ mod browser;
 mod chaos;
 mod conformance;
 mod db;
+mod host;
 mod http2;
 mod https;
 mod inspect;

@@ -1,0 +1,175 @@
+//! What the household is asked for while it serves. It alone changes what stands; others ask, and wait.
+
+use std::sync::Arc;
+use std::time::SystemTime;
+
+use hotclub_app::View;
+use hotclub_config::Site;
+use tokio::sync::{mpsc, oneshot};
+
+use super::stage::Observed;
+use super::tenant::Raised;
+use crate::console::{Console, Failure};
+use crate::journal::Journal;
+use crate::processes::ProcessView;
+
+/// Where the household takes them from.
+pub(super) type Asks = mpsc::UnboundedReceiver<Ask>;
+pub(super) type Done<T> = oneshot::Sender<T>;
+
+#[derive(Debug)]
+pub(super) enum Ask {
+    /// How everybody fares.
+    Look(Done<Vec<Look>>),
+    /// One site, or all, from what the files say now.
+    Reload {
+        site: Option<String>,
+        done: Done<Result<(), Failure>>,
+    },
+    /// Let down, and raised again.
+    Restart {
+        site: String,
+        done: Done<Result<(), Failure>>,
+    },
+    /// Raises a site beside what stands of it. Until `Switch` or `GiveUp` nobody else raises it.
+    Try {
+        site: Arc<Site>,
+        console: Console,
+        done: Done<Result<Raised, Failure>>,
+    },
+    /// What was tried stands from here on; done once what stood before has gone.
+    Switch {
+        site: Arc<Site>,
+        raised: Raised,
+        done: Done<()>,
+    },
+    /// What was tried, if it was raised, is let down.
+    GiveUp {
+        site: String,
+        raised: Option<Raised>,
+    },
+    /// It is served no longer; done once it has gone.
+    Dismiss { site: String, done: Done<bool> },
+}
+
+/// One site at one moment.
+#[derive(Debug)]
+pub(super) struct Look {
+    pub(super) site: Arc<Site>,
+    /// `serving`, `starting` or `down`.
+    pub(super) state: &'static str,
+    pub(super) since: SystemTime,
+    /// Why it is down, or why what is newer of it does not serve.
+    pub(super) failure: Option<Failure>,
+    pub(super) view: Option<View>,
+    pub(super) processes: Vec<ProcessView>,
+    pub(super) journal: Option<Arc<Journal>>,
+    /// Answers since the host began, and how many of them were its own or the app's failures (5xx).
+    pub(super) answered: u64,
+    pub(super) failed: u64,
+}
+
+impl Look {
+    /// Adds what the front has counted.
+    pub(super) fn count(&mut self, observed: &Observed) {
+        let mut sites = observed.sites.iter();
+        let Some((_, totals)) = sites.find(|(name, _)| *name == self.site.name) else {
+            return;
+        };
+        let least = |least: u16| -> u64 {
+            let those = totals.statuses.iter();
+            let those = those.filter(|(status, _)| *status >= least);
+            those.map(|(_, count)| count).sum()
+        };
+        (self.answered, self.failed) = (least(0), least(500));
+    }
+}
+
+/// Asks the household.
+#[derive(Clone, Debug)]
+pub(super) struct Asker(mpsc::UnboundedSender<Ask>);
+
+impl Asker {
+    pub(super) fn new() -> (Self, Asks) {
+        let (send, receive) = mpsc::unbounded_channel();
+        (Self(send), receive)
+    }
+
+    pub(super) async fn look(&self) -> Result<Vec<Look>, Failure> {
+        self.ask(Ask::Look).await
+    }
+
+    pub(super) async fn reload(&self, site: Option<String>) -> Result<(), Failure> {
+        self.ask(|done| Ask::Reload { site, done }).await?
+    }
+
+    pub(super) async fn restart(&self, site: String) -> Result<(), Failure> {
+        self.ask(|done| Ask::Restart { site, done }).await?
+    }
+
+    pub(super) async fn dismiss(&self, site: String) -> Result<bool, Failure> {
+        self.ask(|done| Ask::Dismiss { site, done }).await
+    }
+
+    /// Raises a site beside what stands of it.
+    pub(super) async fn attempt(
+        &self,
+        site: &Arc<Site>,
+        console: Console,
+    ) -> Result<Attempt, Failure> {
+        // From here on, for whoever is cut off while it waits.
+        let mut attempt = Attempt {
+            asker: self.clone(),
+            site: Arc::clone(site),
+            raised: None,
+            is_over: false,
+        };
+        let site = Arc::clone(site);
+        let raised = self.ask(|done| Ask::Try {
+            site,
+            console,
+            done,
+        });
+        attempt.raised = Some(raised.await??);
+        Ok(attempt)
+    }
+
+    async fn ask<T>(&self, ask: impl FnOnce(Done<T>) -> Ask) -> Result<T, Failure> {
+        let (done, told) = oneshot::channel();
+        let ending = || Failure::new("the host is ending");
+        self.0.send(ask(done)).map_err(|_gone| ending())?;
+        told.await.map_err(|_gone| ending())
+    }
+}
+
+/// A site that was raised and is not shown yet; let down when it is dropped.
+#[derive(Debug)]
+pub(super) struct Attempt {
+    asker: Asker,
+    site: Arc<Site>,
+    raised: Option<Raised>,
+    is_over: bool,
+}
+
+impl Attempt {
+    /// Shows it; returns once what stood before has gone.
+    pub(super) async fn switch(mut self) -> Result<(), Failure> {
+        self.is_over = true;
+        let Some(raised) = self.raised.take() else {
+            return Ok(());
+        };
+        let site = Arc::clone(&self.site);
+        let shown = self.asker.ask(|done| Ask::Switch { site, raised, done });
+        shown.await
+    }
+}
+
+impl Drop for Attempt {
+    fn drop(&mut self) {
+        if !self.is_over {
+            let (site, raised) = (self.site.name.clone(), self.raised.take());
+            // Gone with the household.
+            let _ = self.asker.0.send(Ask::GiveUp { site, raised });
+        }
+    }
+}
