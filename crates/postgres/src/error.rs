@@ -51,7 +51,10 @@ pub enum Error {
         log_file: PathBuf,
     },
 
-    #[error("PostgreSQL did not become ready{}", quoted(.log))]
+    #[error(
+        "PostgreSQL did not become ready: {} (waited {:.1} s){}",
+        .source.cause, .source.waited.as_secs_f64(), quoted(.log)
+    )]
     NotReady {
         source: NotReady,
         log: String,
@@ -165,9 +168,17 @@ impl Error {
                 "move the site to that version first (hotclub db upgrade), or dump it with an older pg_dump".to_owned()
             }
             Error::NothingOld { .. } => "hotclub db backups lists what there is to go back to".to_owned(),
-            Error::Died { log, log_file, .. } | Error::NotReady { log, log_file, .. } => {
+            Error::Died { log, log_file, .. } => {
                 from_log(log).unwrap_or_else(|| format!("its whole log is {}", log_file.display()))
             }
+            Error::NotReady {
+                source,
+                log,
+                log_file,
+            } => from_log(log).unwrap_or_else(|| {
+                let log_file = log_file.display();
+                format!("{}; its whole log is {log_file}", source.hint())
+            }),
             Error::LeftOver { pid } => format!("look at it (ps {pid}), and end it (kill {pid})"),
             Error::Io { source, .. } if source.kind() == io::ErrorKind::StorageFull => {
                 DISK_FULL.to_owned()
@@ -250,5 +261,32 @@ fn quoted(log: &str) -> String {
     match log.trim().is_empty() {
         true => String::new(),
         false => format!(":\n    {}", log.trim().replace('\n', "\n    ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn a_cluster_that_is_not_ready_says_why_and_what_to_do() {
+        let error = Error::NotReady {
+            source: NotReady {
+                target: "a socket".to_owned(),
+                cause: Cause::StartingUp,
+                waited: Duration::from_millis(5100),
+            },
+            log: "LOG:  redo starts".to_owned(),
+            log_file: PathBuf::from("/s/postgresql.log"),
+        };
+        assert_eq!(
+            error.to_string(),
+            "PostgreSQL did not become ready: it is still starting up (waited 5.1 s):\n    LOG:  redo starts"
+        );
+        let hint = error.hint().unwrap();
+        assert!(hint.contains("wait = \"5m\""), "{hint}");
+        assert!(hint.contains("/s/postgresql.log"), "{hint}");
     }
 }
