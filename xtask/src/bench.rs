@@ -4,12 +4,14 @@
 //! does meets all alike. Their answers are compared before anything is measured.
 
 mod against;
+mod ceiling;
 mod chart;
 mod closed;
 mod cluster;
 mod engine;
 pub(crate) mod facts;
 mod memory;
+mod open;
 mod plan;
 pub(crate) mod results;
 pub(crate) mod server;
@@ -151,6 +153,9 @@ fn measure(options: &Options) -> Result<Results> {
     let plan = options.plan();
     let began = Instant::now();
     let mut facts = facts::collect(&tools, plan);
+    let [wrk, open] = ceiling::measure()?;
+    facts.insert("limit of wrk".to_owned(), wrk);
+    facts.insert("limit of the open loop".to_owned(), open);
     let world = World::new(tools, plan)?;
     let stacks = stacks(options, plan.extent, &world)?;
     let mut tables = Vec::new();

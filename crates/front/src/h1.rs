@@ -20,3 +20,8 @@ pub(crate) mod fuzz {
     pub(crate) use super::chunked::{Decoder, Found};
     pub(crate) use super::head::{Framing, find_end, parse};
 }
+
+/// What `crate::probe` measures.
+pub(crate) mod probe {
+    pub(crate) use super::head::parse;
+}

@@ -36,6 +36,8 @@ mod observer;
 mod own_file;
 mod path;
 mod policy;
+#[doc(hidden)]
+pub mod probe;
 mod proxy;
 mod proxy_header;
 mod redirect;

@@ -5,8 +5,10 @@ mod files;
 mod hello;
 mod home;
 mod memory;
+mod overload;
 mod plain;
 mod start;
+mod steady;
 mod upload;
 mod visit;
 
@@ -22,6 +24,8 @@ pub(super) fn all() -> Vec<Box<dyn Workload>> {
         Box::new(files::Files),
         Box::new(upload::Upload),
         Box::new(visit::Visit),
+        Box::new(steady::Steady),
+        Box::new(overload::Overload),
         Box::new(memory::Memory),
         Box::new(start::Start),
     ]
