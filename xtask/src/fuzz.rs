@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{command, project};
 
 const BUILD: Duration = Duration::from_secs(1200);
-pub(crate) const TARGETS: [&str; 12] = [
+pub(crate) const TARGETS: [&str; 13] = [
     "frames",
     "reply",
     "requests",
@@ -28,6 +28,7 @@ pub(crate) const TARGETS: [&str; 12] = [
     "proxy_header",
     "census",
     "config",
+    "import",
 ];
 /// What cargo-fuzz would pass, without a sanitizer: the code is safe Rust.
 const FLAGS: &str = "--cfg fuzzing -Cpasses=sancov-module -Ccodegen-units=1 \
@@ -42,7 +43,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value = "60")]
     seconds: u64,
     /// Only these targets: frames, reply, requests, head, chunked, host, path, range, policy, proxy_header,
-    /// census, config
+    /// census, config, import
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -172,6 +173,15 @@ fn seeds(target: &str, corpus: &Path) -> Result<()> {
             "name = \"a\"\nhosts = [\"a.example\"]\n[app]\nworkers = 4\ntimeout = \"30s\"\n",
             "[[files]]\nurl = \"/media\"\n[limits]\nmax_body = \"1GiB\"\n[server]\nlisten = [\":80\"]\n",
             "[env]\nset = { A = \"b\" }\n[database]\nengine = \"postgers\"\n",
+        ]
+        .map(Into::into)
+        .into(),
+        "import" => [
+            "\0services:\n  web:\n    build: .\n    command: gunicorn a.wsgi -w 2\n    ports: ['80:8000']\n",
+            "\u{1}server { listen 80; location /static/ { alias /srv/static; } location / { proxy_pass http://a; } }",
+            "\u{2}web: gunicorn a.wsgi --certfile c\nworker: celery -A a worker\n",
+            "\u{3}FROM python:3.12\nENV A=b\nRUN poetry install\nENTRYPOINT [\"sh\", \"x.sh\"]\n",
+            "\u{4}workers = 3\nbind = ['a', \"b\"]\n",
         ]
         .map(Into::into)
         .into(),

@@ -31,6 +31,8 @@ pub(crate) enum Need {
     Https,
     /// h2load, nghttp and curl: clients of HTTP/2 that other people wrote.
     Nghttp,
+    /// nginx, which reads what `hotclub export` writes.
+    Nginx,
     /// cargo-deny.
     Deny,
     /// nginx, haproxy, wrk and h2load: what the bench measures with.
@@ -48,6 +50,7 @@ impl Need {
             Self::Browser => "Chromium",
             Self::Https => "openssl, curl and pebble",
             Self::Nghttp => "h2load, nghttp and curl",
+            Self::Nginx => "nginx",
             Self::Deny => "cargo-deny",
             Self::Peers => "nginx, haproxy, wrk and h2load",
             Self::BenchPython => "the bench's virtualenv",
@@ -103,6 +106,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         Need::Browser,
         Need::Https,
         Need::Nghttp,
+        Need::Nginx,
         Need::Deny,
     ]);
     for (need, error) in &tools.missing {
@@ -147,6 +151,9 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
             apt.provide("curl", &["curl"])?;
             apt.provide("h2load", &["nghttp2-client"]).map(drop)
         }
+        Need::Nginx => apt
+            .provide_file("/usr/sbin/nginx", &["nginx-light"])
+            .map(drop),
         Need::Deny => deny::provide().map(|program| tools.deny = Some(program)),
         Need::Peers => {
             apt.provide_file("/usr/sbin/nginx", &["nginx-light"])?;

@@ -102,6 +102,12 @@ pub(crate) fn part_of(variable: &str) -> Option<(&str, Part)> {
     })
 }
 
+/// Whether settings could take a part of a database from a variable of this name.
+#[must_use]
+pub fn names_a_part(variable: &str) -> bool {
+    part_of(variable).is_some()
+}
+
 /// The prefixes to try, likeliest first: none, `DJANGO`, then the others by name. One prefix is one
 /// database: `LEGACY_DB_NAME` must not be led to the default database's place.
 pub(crate) fn prefixes(env: &[EnvRead]) -> Vec<String> {
@@ -198,6 +204,18 @@ const IN_URL: &AsciiSet = &NON_ALPHANUMERIC
 const DEFAULT_PORT: u16 = 5432;
 
 impl Connection {
+    /// What the likeliest names of those that the settings read have to hold, for a database at this place. A host in
+    /// the folder's place is taken as it is.
+    #[must_use]
+    pub fn variables(&self, env: &[EnvRead]) -> Vars {
+        let Some(prefix) = prefixes(env).into_iter().next() else {
+            return Vars::new();
+        };
+        let value = |part| self.value(part, UrlForm::EncodedHost, EngineForm::Full);
+        let named = variables(env, &prefix).into_iter();
+        named.map(|(name, part)| (name, value(part))).collect()
+    }
+
     pub(crate) fn value(&self, part: Part, url: UrlForm, engine: EngineForm) -> String {
         match part {
             Part::Url => self.url(url),

@@ -4,8 +4,10 @@ use std::path::Path;
 
 mod check;
 mod db;
+mod export;
 mod front;
 mod host;
+mod import;
 mod inspect;
 mod install;
 mod maintenance;
@@ -18,9 +20,13 @@ mod up;
 mod upgrade;
 
 pub(crate) use check::CheckArgs;
-pub(crate) use db::{BackupArgs, BackupsArgs, DbArgs, DbCommand, OldArgs, RestoreArgs, ShellArgs};
+pub(crate) use db::{
+    BackupArgs, BackupsArgs, DbArgs, DbCommand, ImportDumpArgs, OldArgs, RestoreArgs, ShellArgs,
+};
+pub(crate) use export::{ExportArgs, ExportKind};
 pub(crate) use front::FrontArgs;
 pub(crate) use host::HostArgs;
+pub(crate) use import::ImportArgs;
 pub(crate) use inspect::InspectArgs;
 pub(crate) use install::{InstallArgs, UninstallArgs};
 pub(crate) use maintenance::{MaintenanceArgs, Wanted as MaintenanceWanted};
@@ -93,6 +99,10 @@ pub(crate) enum Command {
     Maintenance(MaintenanceArgs),
     /// Print a line for the file that `users` of [[access]] names
     Passwd(PasswdArgs),
+    /// Read the files of today's stack (Compose, NGINX, Procfile, Gunicorn), and write hotclub.toml
+    Import(ImportArgs),
+    /// Write the files with which a site runs without Hotclub, or starts with the machine
+    Export(ExportArgs),
     /// Back up a site's database and media, prove it, and go back
     Db(DbArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
@@ -110,6 +120,8 @@ impl Command {
             Self::Manage(args) => Some(&args.dir),
             Self::Maintenance(args) => Some(&args.dir),
             Self::Db(args) => Some(args.command.project()),
+            Self::Export(args) => Some(&args.dir),
+            Self::Import(args) => Some(args.dir()),
             Self::Front(_)
             | Self::Host(_)
             | Self::Serve(_)
@@ -148,10 +160,12 @@ impl Cli {
             Command::Env(args) => args.at.json,
             Command::Logs(args) => args.at.json,
             Command::Inspect(args) => args.json,
+            Command::Import(args) => args.json,
             Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
             Command::Check(_)
             | Command::Front(_)
+            | Command::Export(_)
             | Command::Maintenance(_)
             | Command::Passwd(_)
             | Command::Serve(_)

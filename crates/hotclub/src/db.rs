@@ -7,7 +7,7 @@ use hotclub_postgres::backup::{self, Kept, Proof, Reason, Report, Store, shown};
 use hotclub_postgres::restore::Settled;
 use hotclub_postgres::{Error, restore};
 
-use crate::cli::{BackupArgs, DbCommand, OldArgs, RestoreArgs};
+use crate::cli::{BackupArgs, DbCommand, ImportDumpArgs, OldArgs, RestoreArgs};
 use crate::console::{Console, Failure};
 use crate::project::{Project, State};
 use crate::signals::Signals;
@@ -27,6 +27,7 @@ pub(crate) async fn run(command: &DbCommand, console: &Console) -> Result<(), Fa
         DbCommand::Backup(args) => back_up(args, console).await,
         DbCommand::Backups(args) => listing::run(args, console),
         DbCommand::Restore(args) => go_back(args, console).await,
+        DbCommand::Import(args) => take_in(args, console).await,
         DbCommand::Undo(args) => undo(args, console).await,
         DbCommand::DropOld(args) => drop_old(args, console).await,
         DbCommand::Shell(args) => shell::run(args, console).await,
@@ -195,6 +196,23 @@ async fn go_back(args: &RestoreArgs, console: &Console) -> Result<(), Failure> {
     let old = with_data(&args.dir, console, "restore", async |data, report| {
         let kept = choose(&data.store, chosen)?;
         let old = restore::restore(&data.store, &data.holdings, &kept, report).await?;
+        data.forget_release();
+        Ok(old)
+    })
+    .await?;
+    swapped(&old, &args.dir, console);
+    Ok(())
+}
+
+async fn take_in(args: &ImportDumpArgs, console: &Console) -> Result<(), Failure> {
+    // The work may take place in another folder.
+    let dump = std::path::absolute(&args.dump)?;
+    if !dump.is_file() {
+        return Err(Failure::new(format!("there is no file {}", dump.display()))
+            .hint("hotclub db import FILE [DIR]: the dump first, then the project's folder"));
+    }
+    let old = with_data(&args.dir, console, "import", async |data, report| {
+        let old = restore::take_in(&data.store, &data.holdings, &dump, report).await?;
         data.forget_release();
         Ok(old)
     })

@@ -7,10 +7,12 @@ mod console;
 mod control;
 mod db;
 mod descriptors;
+mod export;
 mod face;
 mod host;
 mod house;
 mod https;
+mod import;
 mod inspect;
 mod install;
 mod interpreter;
@@ -147,6 +149,8 @@ async fn dispatch(
         Command::Uninstall(args) => install::uninstall(&args, console),
         Command::Logs(args) => remote::logs(&args, console).await,
         Command::Inspect(args) => inspect::run(&args, console).await,
+        Command::Export(args) => export::run(&args, console).await,
+        Command::Import(args) => import::run(&args, console),
         Command::Check(args) => check::run(&args, console).await,
         Command::Maintenance(args) => maintenance::run(&args, console),
         Command::Passwd(args) => passwd::run(&args),

@@ -131,7 +131,12 @@ impl Project {
         let Some(app) = &mut self.app else {
             return known;
         };
-        known.retain(|name, _| !app.vars.contains_key(name) && std::env::var_os(name).is_none());
+        // An empty value is no decision.
+        let is_set = |name: &String| match app.vars.get(name) {
+            Some(value) => !value.is_empty(),
+            None => std::env::var_os(name).is_some_and(|value| !value.is_empty()),
+        };
+        known.retain(|name, _| !is_set(name));
         app.vars.extend(known.clone());
         known
     }

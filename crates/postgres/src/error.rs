@@ -83,6 +83,9 @@ pub enum Error {
     #[error("{} cannot be used: {why}", .path.display())]
     Damaged { path: PathBuf, why: String },
 
+    #[error("the dump {} cannot be loaded: {why}", .path.display())]
+    Dump { path: PathBuf, why: String },
+
     #[error("what was restored is not what was backed up: {}", .differences.join("; "))]
     Differs { differences: Vec<String> },
 
@@ -157,6 +160,11 @@ impl Error {
             Error::BackupRuns { .. } => "wait for it to end, then try again".to_owned(),
             Error::NoRoom { .. } => {
                 "make room, or move the state folder to a larger disk; nothing was changed".to_owned()
+            }
+            Error::Dump { .. } => {
+                "pg_dump -Fc --no-owner --no-acl DATABASE > old.dump writes one that can; the site's data was not \
+                 touched"
+                    .to_owned()
             }
             Error::Damaged { .. } => {
                 "take another backup (hotclub db backups); the site's data was not touched".to_owned()

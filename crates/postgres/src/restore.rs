@@ -14,6 +14,7 @@ use crate::backup::{
 use crate::error::Error;
 use crate::stamp;
 
+mod foreign;
 mod journal;
 mod old;
 mod swap;
@@ -40,6 +41,55 @@ pub async fn restore(
     journal.write(store)?;
     let laid = lay_out(holdings, kept, &journal, report).await;
     carry_on(store, holdings, journal, laid, report).await
+}
+
+/// Loads a dump from elsewhere beside the live data, and puts it in their place. Uploads stay as they are.
+pub async fn take_in(
+    store: &Store,
+    holdings: &Holdings,
+    dump: &Path,
+    report: Report<'_>,
+) -> Result<Old, Error> {
+    settle(store, holdings).await?;
+    let Source::Postgres(access) = &holdings.database else {
+        let why = "this site's database is not PostgreSQL".to_owned();
+        return Err(Error::Dump {
+            path: dump.to_path_buf(),
+            why,
+        });
+    };
+    report("looking at the dump");
+    let shape = foreign::shape(dump)?;
+    let size = std::fs::metadata(dump).map_err(Error::io("read", dump))?;
+    room::require(&[(access.dir(), size.len().saturating_mul(UNPACKED))])?;
+    let name = dump.file_name().unwrap_or_default().to_string_lossy();
+    let journal = plan(store, holdings, &name, false);
+    journal.write(store)?;
+    report("loading it beside the live database");
+    let laid = load(access, dump, &shape, &journal).await;
+    carry_on(store, holdings, journal, laid, report).await
+}
+
+async fn load(
+    access: &Access,
+    dump: &Path,
+    shape: &foreign::Shape,
+    journal: &Journal,
+) -> Result<(), Error> {
+    let Some(names) = &journal.database else {
+        return Ok(());
+    };
+    let admin = access.login("postgres").await?;
+    scratch::create(access, &admin, &names.fresh).await?;
+    foreign::load(access, dump, shape, &names.fresh).await?;
+    swap::take_settings_along(access, names).await?;
+    match look(access, &names.fresh).await?.tables.is_empty() {
+        true => Err(Error::Dump {
+            path: dump.to_path_buf(),
+            why: "it holds no tables".to_owned(),
+        }),
+        false => Ok(()),
+    }
 }
 
 /// Back to what a restore put aside: that becomes live, and what is live now is put aside.

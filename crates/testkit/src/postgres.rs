@@ -95,6 +95,20 @@ impl Postgres {
             .env_remove("PGPORT"));
         String::from_utf8_lossy(&output.stdout).trim().to_owned()
     }
+
+    /// What pg_dump makes of a database, without its owner: `custom` or `plain`.
+    pub fn dump(&self, database: &str, format: &str, to: &Path) {
+        run(Command::new(self.bin.join("pg_dump"))
+            .args(["--no-owner", "--no-acl", "-U", USER, "-d", database])
+            .arg(format!("--format={format}"))
+            .arg("-f")
+            .arg(to)
+            .arg("-h")
+            .arg(self.host())
+            .env("PGPASSWORD", PASSWORD)
+            .env_remove("PGHOST")
+            .env_remove("PGPORT"));
+    }
 }
 
 impl Drop for Postgres {

@@ -19,11 +19,12 @@ const LIMIT: Duration = Duration::from_secs(1800);
 
 /// Tests with one of these words in their name need that thing; they are left out, and counted as
 /// skipped, where it is missing.
-const NAMED_NEEDS: [(&str, Need); 4] = [
+const NAMED_NEEDS: [(&str, Need); 5] = [
     ("browser", Need::Browser),
     ("postgres", Need::Postgres),
     ("https", Need::Https),
     ("nghttp", Need::Nghttp),
+    ("real_nginx", Need::Nginx),
 ];
 
 /// Tests beside the code, then the examples in documentation.

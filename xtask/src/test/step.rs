@@ -58,6 +58,7 @@ const SITE_NEEDS: &[Need] = &[
     Need::Browser,
     Need::Nghttp,
     Need::Https,
+    Need::Nginx,
 ];
 
 pub(crate) const STEPS: &[Step] = &[

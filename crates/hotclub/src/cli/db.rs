@@ -17,6 +17,8 @@ pub(crate) enum DbCommand {
     Backups(BackupsArgs),
     /// Restore a backup beside the live data, check it, and swap
     Restore(RestoreArgs),
+    /// Load a dump from elsewhere (pg_dump) beside the live database, and swap
+    Import(ImportDumpArgs),
     /// Go back to what a restore put aside
     Undo(OldArgs),
     /// Drop what restores have put aside
@@ -32,6 +34,7 @@ impl DbCommand {
             Self::Backup(args) => &args.dir,
             Self::Backups(args) => &args.dir,
             Self::Restore(args) => &args.dir,
+            Self::Import(args) => &args.dir,
             Self::Undo(args) | Self::DropOld(args) => &args.dir,
             Self::Shell(args) => &args.dir,
         }
@@ -87,6 +90,16 @@ pub(crate) struct RestoreArgs {
 
     /// A name from `hotclub db backups`, or a backup's folder; the newest proven one unless named
     pub(crate) backup: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct ImportDumpArgs {
+    /// What pg_dump wrote: an archive (-Fc) or SQL
+    pub(crate) dump: PathBuf,
+
+    /// The project's folder
+    #[arg(default_value = ".")]
+    pub(crate) dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]

@@ -195,3 +195,41 @@ fn a_backup_that_fails_is_told_and_holds_migrations_back() {
 }
 
 const MIGRATION: &str = "from django.db import migrations\nclass Migration(migrations.Migration):\n    initial = True\n";
+
+#[test]
+fn a_dump_from_elsewhere_takes_the_place_of_a_postgres_sites_data_and_can_be_undone() {
+    let python = need!(python());
+    need!(Postgres::available());
+    let project = project(&python, DB_SETTINGS, &[]);
+    let program = up(&project).serve();
+    post(&program, 3);
+    // What somebody else's server holds: the same tables, other rows, in both of pg_dump's shapes.
+    let elsewhere = need!(Postgres::start());
+    let sql = "CREATE TABLE django_session (session_key varchar(40) PRIMARY KEY, session_data text, expire_date timestamptz); \
+               INSERT INTO django_session SELECT n::text, 'x', now() FROM generate_series(1, 7) n";
+    elsewhere.psql("site", sql);
+    for (format, name) in [("custom", "old.dump"), ("plain", "old.sql")] {
+        elsewhere.dump("site", format, &project.path(name));
+    }
+    project
+        .write("bad.sql", "SELECT 1;\n\\connect postgres\n")
+        .write("empty.sql", "SELECT 1;\n");
+    let import = |name: &str| {
+        let dump = project.path(name);
+        hotclub()
+            .args(["db", "import"])
+            .arg(dump)
+            .arg(project.dir())
+            .env("XDG_STATE_HOME", project.state())
+    };
+    bad(import("bad.sql"), &["line 2 is a command of psql"]);
+    bad(import("empty.sql"), &["holds no tables"]);
+    count(&program, "postgresql 3");
+    for name in ["old.dump", "old.sql"] {
+        good(import(name));
+        count(&program, "postgresql 7");
+        good(db(&project, "undo", &[]));
+        count(&program, "postgresql 3");
+    }
+    program.stop();
+}
