@@ -204,8 +204,7 @@ fn what_is_not_built_yet_is_named_with_its_line() {
         .iter()
         .map(|fault| fault.message.clone())
         .collect();
-    let expected =
-        ["[[process]]", "kind = \"docker\""].map(|what| format!("{what} is not supported yet"));
+    let expected = ["kind = \"docker\""].map(|what| format!("{what} is not supported yet"));
     assert_eq!(named, expected);
     assert!(
         unsupported(&site)

@@ -30,6 +30,11 @@ pub(crate) fn server() -> Project {
 }
 
 pub(crate) fn host(server: &Project) -> Launch {
+    beside(server).of(server)
+}
+
+/// The same while another one works in the server's folders, which are not its own then.
+pub(crate) fn beside(server: &Project) -> Launch {
     hotclub()
         .arg("host")
         .arg("--config")
@@ -37,7 +42,6 @@ pub(crate) fn host(server: &Project) -> Launch {
         .arg("--state")
         .arg(server.state())
         .args(["--listen", "127.0.0.1:0", "--json"])
-        .of(server)
 }
 
 /// `hotclub COMMAND … --json` at the server's own host.

@@ -2,7 +2,7 @@
 
 use std::process::Command;
 
-use super::{command, done, home, host, kept, pages, refused, releases, server, text};
+use super::{beside, command, done, home, host, kept, pages, refused, releases, server, text};
 use crate::up::says;
 
 #[test]
@@ -168,7 +168,7 @@ fn only_one_deploy_of_a_site_goes_on_at_a_time_and_only_one_host_of_a_state() {
     );
     drop(lock);
     done(&server, &["deploy", text(&site)]);
-    let second = host(&server).fail();
+    let second = beside(&server).fail();
     assert!(
         second.stdout.contains("another host keeps its sites"),
         "{}",
