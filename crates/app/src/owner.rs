@@ -386,6 +386,9 @@ impl Owner {
             self.kill(place);
         }
         self.nursery.end().await;
+        // Those that their parent had no time to reap are ours now.
+        let pids = std::mem::take(&mut self.pids).into_iter().flatten();
+        strays::bury(pids.filter_map(Pid::from_raw).collect()).await;
         if let Some(ready) = self.ready.take() {
             let error = self
                 .load_failure

@@ -2,9 +2,15 @@
 //!
 //! This process is the subreaper of all its descendants, so what a dead worker leaves behind becomes its child.
 
+use std::time::{Duration, Instant};
+
 use rustix::process::{
     Pid, Signal, WaitId, WaitIdOptions, getpid, kill_process, kill_process_group, waitid,
 };
+
+/// How often, and how long, a killed process is looked for.
+const LOOK: Duration = Duration::from_millis(5);
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Kills a worker, its process group, and what it started even if that has left the group.
 pub(crate) fn kill_family(worker: Pid) {
@@ -34,6 +40,25 @@ pub(crate) fn reap() {
             );
         }
     }
+}
+
+/// Reaps children of ours that were killed a moment ago; others are left to whoever they belong to.
+pub(crate) async fn bury(mut killed: Vec<Pid>) {
+    let began = Instant::now();
+    loop {
+        killed.retain(|pid| is_child(*pid) && !is_reaped(*pid));
+        // A process that hangs in the kernel may take its time.
+        if killed.is_empty() || began.elapsed() > PATIENCE {
+            return;
+        }
+        tokio::time::sleep(LOOK).await;
+    }
+}
+
+fn is_reaped(pid: Pid) -> bool {
+    let options = WaitIdOptions::EXITED | WaitIdOptions::NOHANG;
+    // An error means that somebody else was faster.
+    !matches!(waitid(WaitId::Pid(pid), options), Ok(None))
 }
 
 /// Whether `pid` is a child of this process.

@@ -194,6 +194,12 @@ impl Apart {
         }));
     }
 
+    /// Returns once all that was said before is done.
+    pub(crate) async fn caught_up(&self) {
+        // An error means that there is nobody left to wait for.
+        let _ = self.ask(|question| Order::CatchUp { question }).await;
+    }
+
     pub(crate) fn accept(&self, listeners: &Listeners) {
         for listener in listeners.iter() {
             self.accept_one(listener);

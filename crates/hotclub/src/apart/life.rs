@@ -3,6 +3,7 @@
 
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
+use std::os::unix::process::CommandExt;
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use hotclub_app::{Link, Parcel};
 use hotclub_front::{AccessLog, Keyring};
-use hotclub_supervise::{Process, RunAs};
+use hotclub_supervise::{Ending, Process, RunAs};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::link::Socket;
@@ -129,7 +130,11 @@ impl Birth {
     fn command(&self, socket: OwnedFd) -> Command {
         // What runs now, also when another program lies in its place meanwhile.
         let mut command = Command::new("/proc/self/exe");
-        command.arg("front").arg("--spool").arg(&self.setting.spool);
+        command
+            .arg0("hotclub")
+            .arg("front")
+            .arg("--spool")
+            .arg(&self.setting.spool);
         if let Some(root) = &self.root {
             command.arg("--root").arg(root);
         }
@@ -297,23 +302,24 @@ async fn attend(
     farewell: oneshot::Receiver<Duration>,
 ) {
     tokio::pin!(hearing);
-    let grace = tokio::select! {
-        status = process.wait() => {
-            match status {
-                Ok(status) => tracing::error!("the front's process has ended ({status})"),
-                Err(error) => tracing::error!(%error, "the front's end is unknown"),
+    tokio::select! {
+        _ = process.wait() => {}
+        // It closes the socket a moment before it is dead, or says what nobody understands.
+        () = &mut hearing => {}
+        grace = farewell => {
+            let grace = grace.unwrap_or_default();
+            if let Err(error) = process.wait_or_kill(grace).await {
+                tracing::warn!(%error, "the front's end is unknown");
             }
             return;
         }
-        () = &mut hearing => {
-            let status = process.wait_or_kill(Duration::from_secs(1)).await;
-            tracing::error!(?status, "the front's process has ended");
-            return;
+    }
+    match process.wait_or_kill(Duration::from_secs(1)).await {
+        Ok(Ending::Graceful(status)) => {
+            tracing::error!("the front's process has ended ({status})");
         }
-        farewell = farewell => farewell.unwrap_or_default(),
-    };
-    if let Err(error) = process.wait_or_kill(grace).await {
-        tracing::warn!(%error, "the front's end is unknown");
+        Ok(Ending::Killed) => tracing::error!("the front's process was ended"),
+        Err(error) => tracing::error!(%error, "the front's end is unknown"),
     }
 }
 

@@ -54,6 +54,10 @@ pub(super) enum Order {
     Observe {
         question: u64,
     },
+    /// Asks whether all that was said before is done.
+    CatchUp {
+        question: u64,
+    },
 }
 
 /// What a front is begun with.

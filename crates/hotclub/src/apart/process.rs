@@ -160,6 +160,7 @@ impl Company {
                     answer_to(&say, question, Answer::Done);
                 });
             }
+            Order::CatchUp { question } => answer_to(&self.say, question, Answer::Done),
             Order::Observe { question } => {
                 let observer = self.front.observer();
                 let (buffers, say) = (Arc::clone(&self.buffers), self.say.clone());

@@ -252,7 +252,7 @@ impl<'a> Household<'a> {
     /// Serves until a signal says otherwise.
     pub(super) async fn run(mut self, signals: &mut Signals) {
         loop {
-            self.tell_once();
+            self.tell_once().await;
             tokio::select! {
                 order = signals.next() => match order {
                     Order::Stop(name) => return self.stop(signals, name).await,
@@ -718,12 +718,13 @@ impl<'a> Household<'a> {
     }
 
     /// Says what is served once every site was tried.
-    fn tell_once(&mut self) {
+    async fn tell_once(&mut self) {
         let mut tried = self.tenants.iter().filter(|tenant| !tenant.is_new);
         if self.is_told || tried.any(|tenant| tenant.is_rising) {
             return;
         }
         self.is_told = true;
+        self.stage.caught_up().await;
         let hosting = Hosting {
             urls: self.listeners.urls(),
             sites: self

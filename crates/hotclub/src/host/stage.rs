@@ -175,6 +175,14 @@ impl Stage {
         }
     }
 
+    /// Returns once visitors find what was shown last.
+    pub(crate) async fn caught_up(&self) {
+        match self {
+            Self::Here(_) => {}
+            Self::Away(apart) => apart.caught_up().await,
+        }
+    }
+
     /// Lets visitors in.
     pub(super) fn accept(&self, listeners: &Listeners) {
         match self {

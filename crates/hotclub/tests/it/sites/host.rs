@@ -3,7 +3,6 @@
 use hotclub_testkit::{Launch, Program, Project, Signal, need, python};
 
 use super::apart::is_root;
-use super::users::{SOMEBODY, give};
 use crate::hotclub;
 use crate::up::says;
 
@@ -178,7 +177,9 @@ fn a_site_that_does_not_start_keeps_no_other_down() {
         )
         .write("host.toml", "sites = [\"a\", \"b\", \"shop\"]\n");
     if is_root() {
-        give(&folder, SOMEBODY);
+        // Where it must be written.
+        let users = "sites = [\"a\", \"b\", \"shop\"]\n[users]\nshop = \"root\"\n";
+        server.write("host.toml", users);
     }
     let mut program = host(&server).serve();
     program.allow("ModuleNotFoundError");
