@@ -3,6 +3,7 @@
 
 mod apt;
 mod deny;
+mod node;
 mod postgres;
 mod python;
 
@@ -33,6 +34,8 @@ pub(crate) enum Need {
     Nghttp,
     /// nginx, which reads what `hotclub export` writes.
     Nginx,
+    /// The public suite http-cache-tests, and Node.
+    CacheSuite,
     /// cargo-deny.
     Deny,
     /// nginx, haproxy, wrk and h2load: what the bench measures with.
@@ -51,6 +54,7 @@ impl Need {
             Self::Https => "openssl, curl and pebble",
             Self::Nghttp => "h2load, nghttp and curl",
             Self::Nginx => "nginx",
+            Self::CacheSuite => "Node and http-cache-tests",
             Self::Deny => "cargo-deny",
             Self::Peers => "nginx, haproxy, wrk and h2load",
             Self::BenchPython => "the bench's virtualenv",
@@ -66,6 +70,7 @@ pub(crate) struct Tools {
     pub(crate) postgres_bin: Option<PathBuf>,
     pub(crate) chromium: Option<PathBuf>,
     pub(crate) chromedriver: Option<PathBuf>,
+    pub(crate) cache_suite: Option<PathBuf>,
     pub(crate) deny: Option<PathBuf>,
     pub(crate) missing: Vec<(Need, Error)>,
 }
@@ -77,6 +82,7 @@ impl Tools {
     /// - `HOTCLUB_TEST_PYTHON`: Python of the virtualenv (Django, psycopg, Pillow, wagtail, …).
     /// - `HOTCLUB_TEST_PG_BIN`: the folder with initdb, postgres, pg_ctl, psql, pg_dump.
     /// - `HOTCLUB_TEST_CHROMIUM`, `HOTCLUB_TEST_CHROMEDRIVER`: the browser and its driver.
+    /// - `HOTCLUB_TEST_HTTP_CACHE_TESTS`: the folder where npm has installed http-cache-tests.
     pub(crate) fn export(&self, command: &mut Command) {
         command.env("HOTCLUB_TEST_BIN", project::target().join("debug/hotclub"));
         let tools = [
@@ -84,6 +90,7 @@ impl Tools {
             ("HOTCLUB_TEST_PG_BIN", &self.postgres_bin),
             ("HOTCLUB_TEST_CHROMIUM", &self.chromium),
             ("HOTCLUB_TEST_CHROMEDRIVER", &self.chromedriver),
+            ("HOTCLUB_TEST_HTTP_CACHE_TESTS", &self.cache_suite),
         ];
         for (name, path) in tools {
             if let Some(path) = path {
@@ -107,6 +114,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         Need::Https,
         Need::Nghttp,
         Need::Nginx,
+        Need::CacheSuite,
         Need::Deny,
     ]);
     for (need, error) in &tools.missing {
@@ -154,6 +162,7 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
         Need::Nginx => apt
             .provide_file("/usr/sbin/nginx", &["nginx-light"])
             .map(drop),
+        Need::CacheSuite => node::provide(apt).map(|folder| tools.cache_suite = Some(folder)),
         Need::Deny => deny::provide().map(|program| tools.deny = Some(program)),
         Need::Peers => {
             apt.provide_file("/usr/sbin/nginx", &["nginx-light"])?;

@@ -198,3 +198,18 @@ pub const MAINTENANCE_RETRY: Duration = Duration::from_secs(300);
 
 /// Log files that are kept when `rotate` says when one is full: with 100 MB each, weeks of a small site.
 pub const LOGS_KEPT: u32 = 5;
+
+/// Pages of 20 kB with what is known of them: two thousand of them, compressed and plain.
+pub const CACHE_MEMORY: u64 = 64_000_000;
+
+/// Answers above 256 KiB are rare and cheap to read from the page cache.
+pub const CACHE_DISK: u64 = 256_000_000;
+
+/// What is longer is a download, which no second visitor asks for soon.
+pub const CACHE_OBJECT: u64 = 8_000_000;
+
+/// A page that takes longer is better asked for by each than waited for by all.
+pub const CACHE_WAIT: Duration = Duration::from_secs(5);
+
+/// Time to be woken up and to mend the app, without showing last week's prices.
+pub const CACHE_STALE_IF_ERROR: Duration = Duration::from_secs(300);

@@ -7,6 +7,7 @@
 use std::path::Path;
 
 mod access;
+mod cache;
 pub mod defaults;
 pub mod env_file;
 mod fault;
@@ -26,6 +27,7 @@ mod value;
 mod web;
 
 pub use access::{Access, Gate, Headers, Maintenance, PerTime, Rate};
+pub use cache::Cache;
 pub use fault::{Fault, Faults, Severity};
 pub use host::{Deployed, HOST_FILE, Host, Household, load_host};
 pub use hosts::shown as shown_host;

@@ -10,6 +10,7 @@ use ipnet::IpNet;
 use serde::{Deserialize, Serialize};
 
 use crate::access::Gate;
+use crate::cache::Cache;
 use crate::fault::{Fault, Faults, Positions};
 use crate::https::Https;
 use crate::listen::Local;
@@ -48,6 +49,7 @@ pub struct Site {
     pub redirects: Vec<Redirect>,
     /// `[[access]]`, `[[rate]]`, `[headers]`, `[errors]`, `[maintenance]`.
     pub gate: Gate,
+    pub cache: Cache,
     pub processes: Vec<Process>,
     pub release: Release,
     pub runtime: Runtime,
@@ -347,6 +349,7 @@ impl Site {
             pages: None,
             redirects: Vec::new(),
             gate: Gate::default(),
+            cache: Cache::default(),
             processes: Vec::new(),
             release: Release::default(),
             runtime: Runtime {

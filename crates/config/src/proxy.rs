@@ -39,6 +39,8 @@ pub struct Proxy {
     /// The first pause; it doubles from one to the next.
     pub fail_pause: Duration,
     pub health: Option<Health>,
+    /// Whether `[cache]` keeps what these upstreams answer.
+    pub cache: bool,
     /// PEM; `None`: the system's.
     pub ca: Option<PathBuf>,
 }
@@ -62,6 +64,7 @@ impl Proxy {
             max_fails: defaults::PROXY_MAX_FAILS,
             fail_pause: defaults::PROXY_FAIL_PAUSE,
             health: None,
+            cache: true,
             ca: None,
         }
     }

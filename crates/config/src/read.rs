@@ -14,6 +14,7 @@ use crate::model::Site;
 
 mod access;
 mod app;
+mod cache;
 mod data;
 mod edge;
 mod hosts;

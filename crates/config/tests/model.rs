@@ -190,6 +190,32 @@ fn every_key_of_the_design_reaches_the_model() {
 }
 
 #[test]
+fn nothing_is_kept_unless_the_file_asks_for_it() {
+    let cache = |text| parse(text, Path::new("hotclub.toml")).unwrap().cache;
+    assert!(!cache("").enabled && !cache("[cache]\nenabled = false\n").enabled);
+    let asked = cache("[cache]\n");
+    assert!(asked.enabled && asked.anonymous.is_none());
+    let all = cache(
+        "[cache]\nanonymous = \"2s\"\nmax_memory = \"1MB\"\nmax_disk = \"0B\"\nmax_object = \"10kB\"\n\
+         wait = \"1s\"\nstale_if_error = \"0s\"\n",
+    );
+    assert_eq!(all.anonymous, Some(Duration::from_secs(2)));
+    assert_eq!(
+        (all.max_memory, all.max_disk, all.max_object),
+        (1_000_000, 0, 10_000)
+    );
+    assert!(all.stale_if_error.is_zero());
+    assert!(cache("[cache]\nanonymous = \"0s\"\n").anonymous.is_none());
+    assert!(
+        parse(
+            "[cache]\nmax_memory = \"10kB\"\n",
+            Path::new("hotclub.toml")
+        )
+        .is_err()
+    );
+}
+
+#[test]
 fn one_word_turns_all_tuning_off() {
     let site = parse("[app]\ntune = false\n", Path::new("hotclub.toml")).unwrap();
     let tune = site.app.tune;

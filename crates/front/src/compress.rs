@@ -14,7 +14,7 @@ use hotclub_config::Compress;
 
 pub use coded::Coded;
 use encoder::Encoder;
-use judge::{Verdict, judge};
+use judge::{Verdict, judge, judge_head};
 
 use crate::files::Coding;
 use crate::flow::Flow;
@@ -88,6 +88,35 @@ pub(crate) async fn apply(
         (_, None) => Body::Flow(flow),
     };
     response
+}
+
+/// The encoded body of an answer that is kept, when the client takes it and nothing speaks against it. `known` has
+/// what was encoded before, and makes what was not.
+pub(crate) fn kept(
+    mode: Compress,
+    request: &Request,
+    response: &mut Response,
+    plain: &Bytes,
+    known: impl FnOnce(Coding, &dyn Fn() -> Option<Bytes>) -> Option<Bytes>,
+) -> Option<Bytes> {
+    let len = plain.len() as u64;
+    let coding = match judge_head(mode, request, response, || Some(len)) {
+        Verdict::Untouched => return None,
+        Verdict::Plain => None,
+        Verdict::Encode(coding) => Some(coding),
+    };
+    vary(&mut response.fields);
+    let coding = coding?;
+    let make = || {
+        let mut encoder = Encoder::new(coding);
+        encoder.write(plain);
+        let encoded = encoder.finish();
+        // Empty: it could not be made.
+        (!encoded.is_empty() && encoded.len() < plain.len()).then_some(encoded)
+    };
+    let encoded = known(coding, &make)?;
+    rewrite(&mut response.fields, coding);
+    Some(encoded)
 }
 
 /// The body of what is here whole. One that cannot be read back is passed on, to break off as it would have.

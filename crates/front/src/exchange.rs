@@ -9,6 +9,7 @@ use hotclub_config::Compress;
 
 use crate::access::Gate;
 use crate::access_log::Entry;
+use crate::cache::{self, Look};
 use crate::compress;
 use crate::handle::{self, Handled};
 use crate::message::{Body, Response};
@@ -86,6 +87,12 @@ impl Exchange<'_> {
             return Outcome::Answer(handled, whole);
         };
         let response = &mut handled.response;
+        if let Some(seat) = found.site.seat()
+            && cache::changes(&self.request.method)
+            && (200..400).contains(&response.status)
+        {
+            seat.invalidate(self.request, &response.fields);
+        }
         secure::mark(&found.site.https, self.request, response);
         if let Some(dress) = &found.site.dress {
             dress.fields(&mut response.fields);
@@ -132,6 +139,20 @@ impl Exchange<'_> {
         {
             return self.pass_through(found, proxy, (client, limit)).await;
         }
+        let look = match (
+            &route,
+            found.and_then(|found| Some((found.site, found.site.seat()?))),
+        ) {
+            (Ok(route), Some((site, seat))) => {
+                seat.look(site, self, route, client.announced().is_some())
+            }
+            _ => Look::Off,
+        };
+        let fetch = match look {
+            Look::Answer(response) => return Outcome::Answer(response.into(), true),
+            Look::Ask(fetch) => Some(fetch),
+            Look::Off => None,
+        };
         let (body, whole) = match &route {
             Ok(Route::App(..) | Route::Proxy(_)) => match client.receive().await {
                 Ok(body) => (body, true),
@@ -144,7 +165,12 @@ impl Exchange<'_> {
             Ok(route) => route,
             Err(trouble) => return Outcome::Answer(own(&trouble), whole),
         };
-        let work = handle::handle(self.thread, self.request, self.ends, route, body);
+        let work = async {
+            match fetch {
+                Some(fetch) => Box::pin(fetch.run(route)).await,
+                None => handle::handle(self.thread, self.request, self.ends, route, body).await,
+            }
+        };
         let handled = tokio::select! {
             biased;
             handled = work => handled,

@@ -10,7 +10,7 @@ mod answer;
 mod beneath;
 mod coding;
 mod complaints;
-mod conditions;
+pub(crate) mod conditions;
 mod disposition;
 mod hashed;
 mod listing;

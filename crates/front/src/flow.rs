@@ -3,6 +3,7 @@
 
 use hotclub_app::{AnswerBody, Cut, Part};
 
+use crate::cache::Filling;
 use crate::compress::Coded;
 use crate::proxy::UpstreamBody;
 
@@ -15,6 +16,10 @@ pub enum Flow {
     Upstream(UpstreamBody),
     /// One of these, compressed.
     Coded(Box<Coded>),
+    /// What the cache takes over while it is passed on.
+    Filling(Filling),
+    /// It was there before, in one part.
+    Ready(Option<Part>),
     /// Nothing: what there was cannot be had any more.
     Broken,
 }
@@ -26,7 +31,10 @@ impl Flow {
         match self {
             Self::App(body) => body.known_len(),
             Self::Upstream(body) => body.known_len(),
-            Self::Coded(_) | Self::Broken => None,
+            Self::Ready(None) => Some(0),
+            Self::Ready(Some(Part::Bytes(bytes))) => Some(bytes.len() as u64),
+            Self::Ready(Some(Part::File { len, .. })) => Some(*len),
+            Self::Coded(_) | Self::Filling(_) | Self::Broken => None,
         }
     }
 
@@ -39,6 +47,8 @@ impl Flow {
             Self::App(body) => body.next().await,
             Self::Upstream(body) => body.next().await,
             Self::Coded(body) => Box::pin(body.next()).await,
+            Self::Filling(body) => body.next().await,
+            Self::Ready(part) => part.take().map(Ok),
             Self::Broken => Some(Err(Cut)),
         }
     }

@@ -1,7 +1,7 @@
 //! The front as a whole: its threads, and what the program can tell them.
 
 use std::io;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Instant;
@@ -13,6 +13,7 @@ use tokio::sync::{mpsc, oneshot};
 
 use crate::access_log::AccessLog;
 use crate::addresses::Addresses;
+use crate::cache;
 use crate::counts::Registry;
 use crate::limits::Limits;
 use crate::listen::{Accepted, Address, Listener};
@@ -56,6 +57,7 @@ pub(crate) struct Shared {
     /// Requests turned away because their queue was full, told once a second.
     pub(crate) turned_away: Tally,
     pub(crate) counts: Registry,
+    pub(crate) caches: cache::Registry,
     /// Connections of HTTP/2 whose clients kept us busy with nothing, told once a second.
     pub(crate) calmed: Tally,
     pub(crate) loads: Vec<Load>,
@@ -137,6 +139,7 @@ impl Front {
             buffers: options.buffers,
             turned_away: Tally::default(),
             counts: Registry::new(count),
+            caches: cache::Registry::default(),
             calmed: Tally::default(),
             loads: (0..count).map(|_| Load::default()).collect(),
             draining: AtomicBool::new(false),
@@ -171,7 +174,7 @@ impl Front {
             };
             // Whoever started us waits for this.
             let _ = tell.send(Ok(runtime.handle().clone()));
-            let thread = Rc::new(Thread::new(index, shared));
+            let thread = Rc::new_cyclic(|this| Thread::new(index, shared, Weak::clone(this)));
             runtime.block_on(thread::run(thread, commands));
         };
         let name = format!("front-{index}");
@@ -204,7 +207,7 @@ impl Front {
 
     /// Lets requests that come from now on find other sites. Those under way keep what they have.
     pub fn swap(&self, table: Arc<Table>) {
-        table.count_in(&self.shared.counts);
+        table.count_in(&self.shared.counts, &self.shared.caches);
         if table.proxies().next().is_some()
             && let Some(first) = self.shared.commands.first()
         {

@@ -8,6 +8,7 @@ mod access;
 mod access_log;
 mod addresses;
 mod answer;
+mod cache;
 mod clock;
 mod compress;
 mod conn;
@@ -59,6 +60,7 @@ mod trust;
 
 pub use access::{Gate, GateFault, password_hash};
 pub use access_log::{AccessLog, Format, Rotation, Sink};
+pub use cache::{CacheStats, Filling, Purge};
 pub use compress::Coded;
 pub use counts::{BOUNDS, Distribution, SiteTotals};
 pub use dress::Dress;

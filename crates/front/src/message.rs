@@ -35,6 +35,15 @@ impl Fields {
         }
     }
 
+    /// The same lines, with room for a few more.
+    #[must_use]
+    pub fn clone_with_room(&self, lines: usize, bytes: usize) -> Self {
+        let mut copy = Self::with_capacity(self.lines.len() + lines, self.buffer.len() + bytes);
+        copy.buffer.extend_from_slice(&self.buffer);
+        copy.lines.extend_from_slice(&self.lines);
+        copy
+    }
+
     /// Adds a line. The caller has checked name and value (RFC 9110, 5.1 and 5.5).
     pub fn push(&mut self, name: &[u8], value: &[u8]) {
         let at = |len: usize| u32::try_from(len).unwrap_or(u32::MAX);

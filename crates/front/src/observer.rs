@@ -5,6 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
+use crate::cache::{CacheStats, Purge};
 use crate::counts::SiteTotals;
 use crate::front::Shared;
 use crate::thread::Command;
@@ -55,6 +56,18 @@ impl Observer {
     #[must_use]
     pub fn sites(&self) -> Vec<(String, SiteTotals)> {
         self.0.counts.totals()
+    }
+
+    /// What the caches of all sites that have one hold and did, by name.
+    #[must_use]
+    pub fn caches(&self) -> Vec<(String, CacheStats)> {
+        self.0.caches.stats()
+    }
+
+    /// Forgets what is kept of a site's answers; how many there were, or `None` when the site has no cache.
+    #[must_use]
+    pub fn purge(&self, site: &str, meant: &Purge) -> Option<u64> {
+        self.0.caches.purge(site, meant)
     }
 
     /// Connections that were closed at once because their address had too many.

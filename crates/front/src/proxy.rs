@@ -94,6 +94,11 @@ impl Proxy {
         }
     }
 
+    /// Whether what the upstreams answer may be kept.
+    pub(crate) fn is_cached(&self) -> bool {
+        self.config.cache
+    }
+
     /// Whether a request's body must be complete before an upstream is asked.
     pub(crate) fn buffers_requests(&self) -> bool {
         self.config.buffer_requests

@@ -48,6 +48,8 @@ pub(crate) enum Trouble {
     AccessBusy,
     #[error("nothing is at this address")]
     NotFound,
+    #[error("only what is kept was asked for, and nothing is")]
+    NotCached,
     #[error("TRACE is not served here")]
     Trace,
     #[error(transparent)]
@@ -72,6 +74,8 @@ impl Trouble {
             Self::SlowHead => 408,
             Self::NoSite | Self::Misdirected => 421,
             Self::NoHost | Self::NotFound => 404,
+            // RFC 9111, 5.2.1.7.
+            Self::NotCached => 504,
             Self::Trace => 405,
             Self::Call(error) => call_status(*error),
             Self::Answer(_) | Self::NamedFile(NamedFileError::Outside { .. }) => 502,

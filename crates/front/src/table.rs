@@ -7,10 +7,11 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use hotclub_app::Lane;
-use hotclub_config::Compress;
+use hotclub_config::{Cache, Compress};
 
 use crate::access::Gate;
 use crate::access_log::AccessLog;
+use crate::cache::{self, Seat};
 use crate::counts::{Registry, SiteCounts};
 use crate::dress::Dress;
 use crate::files::FileMount;
@@ -62,6 +63,10 @@ pub struct Site {
     /// Those that this site has in every table, by its name; set before the table is shown to a request.
     counts: OnceLock<Arc<SiteCounts>>,
     pub(crate) compress: Compress,
+    /// What it wants kept of its answers; `None`: nothing.
+    cache: Option<Cache>,
+    /// Its place in the cache that it has in every table; set as `counts` is.
+    seat: OnceLock<Seat>,
     /// Takes the lines of this site's requests, in the place of the front's.
     pub(crate) log: Option<AccessLog>,
     pub(crate) gate: Option<Box<Gate>>,
@@ -121,11 +126,14 @@ impl Table {
         self
     }
 
-    /// From here on the sites' requests are counted.
-    pub(crate) fn count_in(&self, registry: &Registry) {
+    /// From here on the sites' requests are counted, and their answers kept where they want it.
+    pub(crate) fn count_in(&self, registry: &Registry, caches: &cache::Registry) {
         let named = self.by_host.values().map(|door| &door.site);
         for site in named.chain(&self.fallback).chain(&self.own) {
             site.counts.get_or_init(|| registry.of(&site.name));
+            if let Some(options) = &site.cache {
+                site.seat.get_or_init(|| caches.enter(&site.name, options));
+            }
         }
     }
 
@@ -185,6 +193,8 @@ impl Site {
             app,
             counts: OnceLock::new(),
             compress: Compress::Off,
+            cache: None,
+            seat: OnceLock::new(),
             log: None,
             gate: None,
             dress: None,
@@ -195,6 +205,18 @@ impl Site {
     /// Where its requests are counted.
     pub(crate) fn counts(&self) -> Option<&SiteCounts> {
         self.counts.get().map(Arc::as_ref)
+    }
+
+    /// Where its answers are kept, if they are.
+    pub(crate) fn seat(&self) -> Option<&Seat> {
+        self.seat.get()
+    }
+
+    /// Keeps answers of the app and of other servers, if it is enabled.
+    #[must_use]
+    pub fn keeping(mut self, options: &Cache) -> Self {
+        self.cache = options.enabled.then(|| options.clone());
+        self
     }
 
     /// Compresses what the app and other servers answer.

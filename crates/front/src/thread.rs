@@ -3,7 +3,7 @@
 use std::cell::RefCell;
 use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
@@ -75,12 +75,15 @@ pub(crate) struct Thread {
     buffers: RefCell<Vec<Vec<u8>>>,
     requests: RefCell<Vec<Request>>,
     bench: Bench,
+    this: Weak<Self>,
 }
 
 impl Thread {
-    pub(crate) fn new(index: usize, shared: Arc<Shared>) -> Self {
+    /// `this`: where it will be.
+    pub(crate) fn new(index: usize, shared: Arc<Shared>, this: Weak<Self>) -> Self {
         Self {
             index,
+            this,
             clock: Clock::default(),
             ids: IdSource::new(),
             pools: Rc::default(),
@@ -95,6 +98,11 @@ impl Thread {
             requests: RefCell::default(),
             bench: Bench::default(),
         }
+    }
+
+    /// For work that goes on when the connection it came by has ended.
+    pub(crate) fn this(&self) -> Option<Rc<Self>> {
+        self.this.upgrade()
     }
 
     pub(crate) fn limits(&self) -> &Limits {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+mod cache;
 mod check;
 mod db;
 mod export;
@@ -19,6 +20,7 @@ mod tune;
 mod up;
 mod upgrade;
 
+pub(crate) use cache::{CacheAction, CacheArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use db::{
     BackupArgs, BackupsArgs, DbArgs, DbCommand, ImportDumpArgs, OldArgs, RestoreArgs, ShellArgs,
@@ -95,6 +97,8 @@ pub(crate) enum Command {
     Tune(TuneArgs),
     /// Run the project's manage.py in the environment that `up` serves it in
     Manage(ManageArgs),
+    /// Say what a site's cache holds, and make it forget
+    Cache(CacheArgs),
     /// Close a site for a while, and open it again
     Maintenance(MaintenanceArgs),
     /// Print a line for the file that `users` of [[access]] names
@@ -119,6 +123,7 @@ impl Command {
             Self::Tune(args) => Some(&args.dir),
             Self::Manage(args) => Some(&args.dir),
             Self::Maintenance(args) => Some(&args.dir),
+            Self::Cache(args) => Some(&args.site),
             Self::Db(args) => Some(args.command.project()),
             Self::Export(args) => Some(&args.dir),
             Self::Import(args) => Some(args.dir()),
@@ -163,7 +168,8 @@ impl Cli {
             Command::Import(args) => args.json,
             Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
-            Command::Check(_)
+            Command::Cache(_)
+            | Command::Check(_)
             | Command::Front(_)
             | Command::Export(_)
             | Command::Maintenance(_)

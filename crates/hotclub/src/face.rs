@@ -116,7 +116,7 @@ impl Face {
         let (gate, dress) = self.guards()?;
         let made = made.moving(moved).redirecting(exact).guarded(gate, dress);
         let made = made.over_https(https::rules(&site.https));
-        Ok(made.compressing(site.compress))
+        Ok(made.compressing(site.compress).keeping(&site.cache))
     }
 
     fn guards(&self) -> Result<(Option<Gate>, Option<Dress>), Failure> {

@@ -21,14 +21,17 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotclub_config::{Deployed, Faults, Limits, Listen, Log, Server, Site};
+use hotclub_front::Observer;
 use rustix::fs::FlockOperation;
 
 use crate::apart;
+use crate::cache::Desk;
 use crate::cli::{HostArgs, UpArgs};
 use crate::console::{Console, Event, Failure};
 use crate::control::{self, Socket};
 use crate::listeners::Listeners;
 use crate::owner::Owner;
+use crate::project::State;
 use crate::releases::{self, Home};
 use crate::signals::Signals;
 use crate::site_file;
@@ -169,7 +172,7 @@ pub(crate) async fn run(
     };
     // What is asked ends with those who answer.
     let _asked = AbortOnDrop(tokio::spawn(control::serve(socket, Arc::new(desk))));
-    serve(opening, wanted, console, systemd).await
+    serve(opening, wanted, None, console, systemd).await
 }
 
 /// A task that ends with us.
@@ -209,6 +212,10 @@ pub(crate) async fn alone(
     owner: &Owner,
 ) -> Result<(), Failure> {
     let source = Source::Site(site.dir.clone());
+    let desk = site.cache.enabled.then(|| DeskOf {
+        folder: State::folder_without_app(&site),
+        site: site.name.clone(),
+    });
     let wanted = only(site);
     let listeners = listeners(&args.listen, &wanted, systemd)?;
     owner.become_them()?;
@@ -223,7 +230,20 @@ pub(crate) async fn alone(
         // Nobody asks.
         asks: Asker::new().1,
     };
-    serve(opening, wanted, console, systemd).await
+    serve(opening, wanted, desk, console, systemd).await
+}
+
+/// Where `hotclub cache` is answered.
+struct DeskOf {
+    folder: PathBuf,
+    site: String,
+}
+
+impl DeskOf {
+    fn open(self, front: Observer) -> Result<Desk, Failure> {
+        std::fs::create_dir_all(&self.folder)?;
+        Desk::open(&self.folder, &self.site, front)
+    }
 }
 
 fn listeners(wished: &[Listen], wanted: &Wanted, systemd: &Systemd) -> Result<Listeners, Failure> {
@@ -237,11 +257,14 @@ fn listeners(wished: &[Listen], wanted: &Wanted, systemd: &Systemd) -> Result<Li
 async fn serve(
     opening: Opening,
     wanted: Wanted,
+    desk: Option<DeskOf>,
     console: &Console,
     systemd: &Systemd,
 ) -> Result<(), Failure> {
     let mut signals = Signals::listen()?;
     let household = Household::open(opening, wanted, console, systemd).await?;
+    let desk = desk.zip(household.observer());
+    let _desk = desk.map(|(desk, front)| desk.open(front)).transpose()?;
     household.run(&mut signals).await;
     console.event(&Event::Stopped, "stopped");
     Ok(())

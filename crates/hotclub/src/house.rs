@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use hotclub_app::{AppFailure, Generation, Lane, Place, Spec, StartError, View};
-use hotclub_front::{Front, Table};
+use hotclub_front::{Front, Observer, Table};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -129,6 +129,11 @@ impl House {
 
     pub(crate) fn generation(&self) -> &Generation {
         &self.generation
+    }
+
+    /// A look at the front.
+    pub(crate) fn observer(&self) -> Observer {
+        self.front.observer()
     }
 
     /// From here on visitors are let in.

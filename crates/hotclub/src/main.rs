@@ -1,6 +1,7 @@
 //! The program: reads the command line and hands over to the command's own file.
 
 mod apart;
+mod cache;
 mod check;
 mod cli;
 mod console;
@@ -152,6 +153,7 @@ async fn dispatch(
         Command::Export(args) => export::run(&args, console).await,
         Command::Import(args) => import::run(&args, console),
         Command::Check(args) => check::run(&args, console).await,
+        Command::Cache(args) => cache::run(&args, console),
         Command::Maintenance(args) => maintenance::run(&args, console),
         Command::Passwd(args) => passwd::run(&args),
         Command::Tune(args) => tune::run(&args, console).await,

@@ -11,7 +11,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hotclub_app::{Buffers, Counts, Memory, Restart, View, WorkerView};
 use hotclub_config::Local;
-use hotclub_front::{Address, Connections, Observer, SiteTotals, scrape};
+use hotclub_front::{Address, CacheStats, Connections, Observer, SiteTotals, scrape};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
@@ -117,6 +117,7 @@ async fn text(sources: Sources) -> String {
 fn compose(sources: &Sources, connections: Connections) -> String {
     let mut text = Exposition::default();
     requests(&mut text, &sources.front.sites());
+    caches(&mut text, &sources.front.caches());
     let apps: Vec<_> = sources.apps.iter().map(Snapshot::of).collect();
     queues_and_workers(&mut text, &apps);
     restarts(&mut text, &sources.apps);
@@ -145,6 +146,45 @@ fn requests(text: &mut Exposition, sites: &[(String, SiteTotals)]) {
     let mut family = text.family("hotclub_app_seconds", Kind::Histogram, help);
     for (site, totals) in sites() {
         family.distribution(&[("site", site)], &totals.app);
+    }
+}
+
+fn caches(text: &mut Exposition, sites: &[(String, CacheStats)]) {
+    let help = "Requests that came to the cache, by what came of them.";
+    let mut family = text.family("hotclub_cache_requests_total", Kind::Counter, help);
+    for (site, stats) in sites {
+        for (result, count) in [
+            ("hit", stats.hits),
+            ("stale", stats.stale),
+            ("collapsed", stats.collapsed),
+            ("app-failed", stats.stood_in),
+            ("miss", stats.misses),
+        ] {
+            family.sample(&[("site", site), ("result", result)], count);
+        }
+    }
+    let help = "Answers that came into the cache, and those that left it before their time.";
+    let mut family = text.family("hotclub_cache_answers_total", Kind::Counter, help);
+    for (site, stats) in sites {
+        for (event, count) in [
+            ("stored", stats.stored),
+            ("confirmed", stats.confirmed),
+            ("invalidated", stats.invalidated),
+            ("purged", stats.purged),
+        ] {
+            family.sample(&[("site", site), ("event", event)], count);
+        }
+    }
+    let help = "Answers that are kept now.";
+    let mut family = text.family("hotclub_cache_answers", Kind::Gauge, help);
+    for (site, stats) in sites {
+        family.sample(&[("site", site)], stats.answers);
+    }
+    let help = "What the answers that are kept take.";
+    let mut family = text.family("hotclub_cache_bytes", Kind::Gauge, help);
+    for (site, stats) in sites {
+        family.sample(&[("site", site), ("in", "memory")], stats.memory);
+        family.sample(&[("site", site), ("in", "files")], stats.disk);
     }
 }
 

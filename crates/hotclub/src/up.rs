@@ -11,6 +11,7 @@ use std::time::{Duration, Instant};
 use hotclub_config::Site;
 use hotclub_front::{AccessLog, Front};
 
+use crate::cache::Desk;
 use crate::cli::UpArgs;
 use crate::console::{Console, Event, Failure, Serving};
 use crate::face;
@@ -84,6 +85,7 @@ async fn serve(
 ) -> Result<(), Failure> {
     let Beginning { args, console, .. } = beginning;
     let began = Instant::now();
+    let name = site.name.clone();
     let prepared = tokio::select! {
         prepared = prepare(beginning, site, database) => prepared?,
         _ = signals.stop() => return Ok(()),
@@ -99,6 +101,7 @@ async fn serve(
         _state,
     } = prepared;
     let daily = crate::db::daily::keep_up(&args.dir, _state.dir.join("backups"), daily);
+    let _desk = Desk::open(&_state.dir, &name, house.observer())?;
     house.open(listeners);
     house.expose(metrics);
     certifier.begin();

@@ -76,6 +76,9 @@ fn options(reader: &mut Reader, section: &mut Section<'_>) -> Proxy {
             .unwrap_or(default.max_fails),
         fail_pause,
         health: health(reader, section),
+        cache: reader
+            .get(section, "cache", value::boolean)
+            .unwrap_or(default.cache),
         ca: path(reader, section, "ca", "\"ca.pem\""),
         ..default
     }

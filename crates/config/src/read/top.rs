@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Reader, Section};
-use super::{access, app, data, edge, hosts, https, proxy, web};
+use super::{access, app, cache, data, edge, hosts, https, proxy, web};
 use crate::host::Host;
 use crate::model::{Compress, Site};
 use crate::value::{self, Wrong};
@@ -40,6 +40,7 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.pages = web::pages(reader, &mut top, &mut mounts);
     site.redirects = web::redirects(reader, &mut top, &mut mounts);
     site.gate = access::gate(reader, &mut top);
+    site.cache = cache::cache(reader, &mut top);
     no_app_left(reader, &site);
     site.processes = app::processes(reader, &mut top);
     site.release = app::release(reader, &mut top);

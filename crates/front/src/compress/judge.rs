@@ -29,7 +29,21 @@ pub(super) enum Verdict {
 }
 
 pub(super) fn judge(mode: Compress, request: &Request, response: &Response) -> Verdict {
-    if mode == Compress::Off || !is_worth_it(request, response) {
+    let Body::Flow(flow) = &response.body else {
+        return Verdict::Untouched;
+    };
+    let known = || flow.known_len().filter(|_| !request.is_head());
+    judge_head(mode, request, response, known)
+}
+
+/// By what its head says; `known` is its length, where that is known and the head does not say it.
+pub(super) fn judge_head(
+    mode: Compress,
+    request: &Request,
+    response: &Response,
+    known: impl FnOnce() -> Option<u64>,
+) -> Verdict {
+    if mode == Compress::Off || !is_worth_it(request, response, known) {
         return Verdict::Untouched;
     }
     let is_safe = mode == Compress::Always || is_harmless(request);
@@ -38,11 +52,12 @@ pub(super) fn judge(mode: Compress, request: &Request, response: &Response) -> V
 }
 
 /// Whether encoding is allowed and would help.
-fn is_worth_it(request: &Request, response: &Response) -> bool {
+fn is_worth_it(
+    request: &Request,
+    response: &Response,
+    known: impl FnOnce() -> Option<u64>,
+) -> bool {
     let fields = &response.fields;
-    let Body::Flow(flow) = &response.body else {
-        return false;
-    };
     let is_whole = response.status >= 200 && !matches!(response.status, 204 | 205 | 206 | 304);
     if !is_whole || request.version == Version::Http10 {
         return false;
@@ -62,7 +77,6 @@ fn is_worth_it(request: &Request, response: &Response) -> bool {
         return false;
     }
     let declared = fields.get("content-length").and_then(answer::length);
-    let known = || flow.known_len().filter(|_| !request.is_head());
     match declared.or_else(known) {
         Some(len) => len >= SMALLEST,
         // Of a HEAD nobody knows; a GET would say the same but for the length.

@@ -129,7 +129,7 @@ fn names(list: &[u8], current: &Validators, comparison: Comparison) -> bool {
 }
 
 /// The entity-tags of a list, with quotes and `W/`, up to the first that is malformed.
-fn tags(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn tags(mut list: &[u8]) -> impl Iterator<Item = &[u8]> {
     std::iter::from_fn(move || {
         while let [b' ' | b'\t' | b',', rest @ ..] = list {
             list = rest;

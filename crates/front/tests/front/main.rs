@@ -4,6 +4,8 @@
 #[cfg(test)]
 mod backend;
 #[cfg(test)]
+mod cache;
+#[cfg(test)]
 mod compression;
 #[cfg(test)]
 mod proxy;

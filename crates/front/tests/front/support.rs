@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 
 use crate::backend::Backend;
 use hotclub_app::{BufferBounds, Buffers};
-use hotclub_config::{Compress, Proxy};
+use hotclub_config::{Cache, Compress, Proxy};
 use hotclub_front::files::{FileMount, MountKind, MountOptions};
 use hotclub_front::{
     AccessLog, Address, Format, Front, Limits, Listener, Mount, Options, Sink, Site, Table,
@@ -59,6 +59,29 @@ pub(crate) fn compress(to: &Backend, mode: Compress) -> Served {
     start(folder, Limits::default(), trusted, |hosts| {
         Site::new("site", hosts, vec![mount], None).compressing(mode)
     })
+}
+
+/// A front that passes everything on and keeps what may be kept, as `change` has it.
+pub(crate) fn keep(to: &Backend, change: impl FnOnce(&mut Cache)) -> Served {
+    let mut proxy = Proxy::new(hotclub_config::Mount::root(), vec![to.upstream()]);
+    proxy.max_fails = 0;
+    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy)));
+    let mut cache = Cache {
+        enabled: true,
+        ..Cache::default()
+    };
+    change(&mut cache);
+    let folder = tempfile::tempdir().unwrap();
+    start(
+        folder,
+        Limits::default(),
+        TrustedProxies::default(),
+        |hosts| {
+            Site::new("site", hosts, vec![mount], None)
+                .compressing(Compress::Safe)
+                .keeping(&cache)
+        },
+    )
 }
 
 /// A front that serves `hello.txt` and `large.bin` at `/static/`, and nothing else.

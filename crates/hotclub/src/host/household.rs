@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use hotclub_config::Site;
-use hotclub_front::{AccessLog, Limits, Options};
+use hotclub_front::{AccessLog, Limits, Observer, Options};
 use hotclub_supervise::RunAs;
 use tokio::task::JoinSet;
 
@@ -247,6 +247,11 @@ impl<'a> Household<'a> {
         household.stage.accept(&household.listeners);
         household.certifier.begin();
         Ok(household)
+    }
+
+    /// A look at the front, where it is a part of this process.
+    pub(super) fn observer(&self) -> Option<Observer> {
+        self.stage.observer()
     }
 
     /// Serves until a signal says otherwise.

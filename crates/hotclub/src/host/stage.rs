@@ -100,6 +100,14 @@ impl Stage {
         }
     }
 
+    /// A look at a front in this process.
+    pub(super) fn observer(&self) -> Option<Observer> {
+        match self {
+            Self::Here(here) => Some(here.front().observer()),
+            Self::Away(_) => None,
+        }
+    }
+
     /// Where certificates are put.
     pub(super) fn keyring(&self) -> Arc<Keyring> {
         match self {

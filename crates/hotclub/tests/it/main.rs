@@ -10,6 +10,7 @@
 )]
 
 mod browser;
+mod cache;
 mod chaos;
 mod conformance;
 mod db;
