@@ -253,8 +253,8 @@ impl Fetch<'_> {
             return Response::new(304, Body::Bodiless).into();
         };
         let fields = &handled.response.fields;
-        let mut merged =
-            stored.confirmed(self.draft(304, None, fields, stored.terms, (began, now)));
+        let newer = self.draft(304, None, fields, stored.terms, (began, now));
+        let mut merged = stored.confirmed(&newer);
         let answer = (merged.status, &merged.fields);
         let terms = storing::terms(&cache.wishes, &self.traits, answer, SystemTime::now());
         let story = Story::Confirmed;

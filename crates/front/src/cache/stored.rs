@@ -150,7 +150,7 @@ impl Stored {
     }
 
     /// The same answer after the app has said that it still holds (RFC 9111, 3.2 and 4.3.4).
-    pub(super) fn confirmed(&self, newer: Draft) -> Stored {
+    pub(super) fn confirmed(&self, newer: &Draft) -> Stored {
         let mut fields = Fields::with_capacity(self.fields.len() + 4, self.fields.held());
         let is_replaced = |name: &[u8]| {
             let text = std::str::from_utf8(name).unwrap_or_default();
@@ -172,7 +172,8 @@ impl Stored {
             fields,
             tags,
             path: self.path.clone(),
-            ..newer
+            terms: newer.terms,
+            birth: newer.birth,
         };
         Stored {
             encoded: Arc::clone(&self.encoded),
