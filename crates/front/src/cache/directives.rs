@@ -4,7 +4,7 @@
 use crate::message::Fields;
 
 /// Longer than any answer lives: 2^31 seconds (RFC 9111, 1.2.2).
-const FOREVER: u64 = 1 << 31;
+pub(super) const FOREVER: u64 = 1 << 31;
 
 /// What a request asks of caches.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

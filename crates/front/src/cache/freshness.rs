@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant, SystemTime};
 
-use super::directives::{Allowed, Asked, digits};
+use super::directives::{Allowed, Asked, FOREVER, digits};
 use crate::message::Fields;
 
 /// How long an answer can be used, and how.
@@ -63,13 +63,17 @@ impl Birth {
     }
 }
 
-/// The Age of an answer; 0 where there is none. Of several the first counts, and nonsense is old.
+/// The Age of an answer; 0 where there is none. Of a list the first counts (RFC 9111, 5.1); what is none, or comes
+/// in several lines, is as old as can be.
 fn age_value(fields: &Fields) -> u64 {
-    let Some(value) = fields.get("age") else {
-        return 0;
+    let mut lines = fields.all("age");
+    let (value, more) = match (lines.next(), lines.next()) {
+        (None, _) => return 0,
+        (Some(value), more) => (value, more),
     };
     let first = value.split(|byte| *byte == b',').next();
-    digits(first.unwrap_or_default().trim_ascii()).unwrap_or(0)
+    let read = digits(first.unwrap_or_default().trim_ascii());
+    read.filter(|_| more.is_none()).unwrap_or(FOREVER)
 }
 
 /// A date of the answer (RFC 9110, 5.6.7).
@@ -249,7 +253,10 @@ mod tests {
         assert_eq!(age(&[]), 0);
         assert_eq!(age(&[("Age", "30")]), 30);
         assert_eq!(age(&[("Age", "30, 50")]), 30);
-        assert_eq!(age(&[("Age", "-1")]), 0);
+        for nonsense in ["-1", "abc", "7200.0", "7200;a=b", ""] {
+            assert_eq!(age(&[("Age", nonsense)]), FOREVER, "{nonsense}");
+        }
+        assert_eq!(age(&[("Age", "0"), ("Age", "0")]), FOREVER);
         assert_eq!(age(&[("Date", "Sun, 06 Nov 1994 08:48:37 GMT")]), 59);
     }
 }

@@ -98,17 +98,17 @@ pub(super) fn variant(key: &mut Vec<u8>, id: u64, names: &[Box<[u8]>], fields: &
     key.len() <= LONGEST
 }
 
-/// A value without the spaces around its members (RFC 9111, 4.1), and with codings in small letters.
+/// A value without the spaces around its members (RFC 9111, 4.1); what clients accept, in small letters.
 fn normalised(key: &mut Vec<u8>, name: &str, value: &[u8]) {
-    let is_list = name.starts_with("accept");
-    if !is_list {
-        return key.extend_from_slice(value);
-    }
+    let start = key.len();
     for (at, member) in value.split(|byte| *byte == b',').enumerate() {
         if at > 0 {
             key.push(b',');
         }
-        key.extend(member.trim_ascii().iter().map(u8::to_ascii_lowercase));
+        key.extend_from_slice(member.trim_ascii());
+    }
+    if name.starts_with("accept") {
+        key[start..].make_ascii_lowercase();
     }
 }
 

@@ -1,6 +1,6 @@
 //! From what is kept to the answer of one request: nothing of the body is copied.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use hotclub_app::Part;
 use hotclub_config::Compress;
@@ -95,14 +95,20 @@ pub(super) fn unchanged(fields: &Fields, finish: impl FnOnce(&mut Fields)) -> Re
 }
 
 fn finish(fields: &mut Fields, stored: &Stored, story: Story, now: Instant) {
-    if matches!(
+    let is_kept = matches!(
         story,
         Story::Hit { .. } | Story::Stale { .. } | Story::Collapsed { .. }
-    ) {
-        let age = stored.age(now).as_secs();
+    );
+    aged(fields, stored.age(now), is_kept);
+    status::tell(fields, story);
+}
+
+/// Adds Age, to what comes straight from the app only if it was old already.
+pub(super) fn aged(fields: &mut Fields, age: Duration, is_kept: bool) {
+    let age = age.as_secs();
+    if is_kept || age > 0 {
         fields.push(b"Age", Decimal::new(age).as_bytes());
     }
-    status::tell(fields, story);
 }
 
 /// All of the body, encoded if the client takes it and it is worth it.

@@ -187,8 +187,9 @@ fn stays(name: &[u8]) -> bool {
     [
         "content-length",
         "content-encoding",
+        "content-md5",
         "content-range",
-        "content-type",
+        "etag",
     ]
     .into_iter()
     .any(|other| name.eq_ignore_ascii_case(other.as_bytes()))

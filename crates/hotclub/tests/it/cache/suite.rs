@@ -92,6 +92,10 @@ fn the_public_suite_fails_only_where_it_is_listed_why() {
     let mut expected = expected();
     let mut news = Vec::new();
     for result in results {
+        // A question how caches behave, to which no answer is wrong.
+        if result["kind"] == "check" {
+            continue;
+        }
         let id = result["id"].as_str().unwrap();
         match (result["error"].as_str(), expected.remove(id)) {
             (Some(error), None) => news.push(format!("{id} ({}) fails: {error}", result["kind"])),
