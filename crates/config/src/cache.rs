@@ -2,10 +2,12 @@
 
 use std::time::Duration;
 
+use serde::{Deserialize, Serialize};
+
 use crate::defaults;
 
 /// What is kept of the answers of apps and proxied servers. A file without `[cache]` keeps nothing.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cache {
     pub enabled: bool,
     /// How long pages are kept of which the app says nothing, for visitors without Cookie and Authorization;

@@ -408,7 +408,7 @@ impl Fetch<'_> {
             if let Some(length) = declared {
                 fields.push(b"Content-Length", length.to_string().as_bytes());
             }
-            reply::aged(&mut fields, draft.birth.age(Instant::now()), false);
+            reply::told(&mut fields, &draft.birth);
             status::tell(&mut fields, story);
             Response {
                 status: draft.status,

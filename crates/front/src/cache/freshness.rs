@@ -38,6 +38,8 @@ pub(super) enum Use {
 pub(super) struct Birth {
     pub(super) came: Instant,
     pub(super) age: Duration,
+    /// What a cache before us said of it.
+    pub(super) told: Duration,
 }
 
 impl Birth {
@@ -55,7 +57,7 @@ impl Birth {
             false => told + delay,
         };
         let age = apparent.max(corrected);
-        Self { came, age }
+        Self { came, age, told }
     }
 
     pub(super) fn age(&self, now: Instant) -> Duration {

@@ -1,11 +1,12 @@
 //! From what is kept to the answer of one request: nothing of the body is copied.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use hotclub_app::Part;
 use hotclub_config::Compress;
 
 use super::conditions::{self, Stretch};
+use super::freshness::Birth;
 use super::status::{self, Story};
 use super::stored::{Kept, Stored};
 use crate::compress;
@@ -95,18 +96,19 @@ pub(super) fn unchanged(fields: &Fields, finish: impl FnOnce(&mut Fields)) -> Re
 }
 
 fn finish(fields: &mut Fields, stored: &Stored, story: Story, now: Instant) {
-    let is_kept = matches!(
-        story,
-        Story::Hit { .. } | Story::Stale { .. } | Story::Collapsed { .. }
-    );
-    aged(fields, stored.age(now), is_kept);
+    match story {
+        Story::Hit { .. } | Story::Stale { .. } | Story::Collapsed { .. } => {
+            fields.push(b"Age", Decimal::new(stored.age(now).as_secs()).as_bytes());
+        }
+        Story::Confirmed | Story::Forwarded { .. } => told(fields, &stored.birth),
+    }
     status::tell(fields, story);
 }
 
-/// Adds Age, to what comes straight from the app only if it was old already.
-pub(super) fn aged(fields: &mut Fields, age: Duration, is_kept: bool) {
-    let age = age.as_secs();
-    if is_kept || age > 0 {
+/// Adds the Age that came with an answer.
+pub(super) fn told(fields: &mut Fields, birth: &Birth) {
+    let age = birth.told.as_secs();
+    if age > 0 {
         fields.push(b"Age", Decimal::new(age).as_bytes());
     }
 }
