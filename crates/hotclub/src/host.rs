@@ -25,7 +25,7 @@ use hotclub_front::Observer;
 use rustix::fs::FlockOperation;
 
 use crate::apart;
-use crate::cache::Desk;
+use crate::cache::Desk as CacheDesk;
 use crate::cli::{HostArgs, UpArgs};
 use crate::console::{Console, Event, Failure};
 use crate::control::{self, Socket};
@@ -240,9 +240,9 @@ struct DeskOf {
 }
 
 impl DeskOf {
-    fn open(self, front: Observer) -> Result<Desk, Failure> {
+    fn open(self, front: Observer) -> Result<CacheDesk, Failure> {
         std::fs::create_dir_all(&self.folder)?;
-        Desk::open(&self.folder, &self.site, front)
+        CacheDesk::open(&self.folder, &self.site, front)
     }
 }
 
