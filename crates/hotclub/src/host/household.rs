@@ -243,7 +243,6 @@ impl<'a> Household<'a> {
         };
         household.show();
         household.raise_all();
-        household.raise_all();
         household.stage.accept(&household.listeners);
         household.certifier.begin();
         Ok(household)
