@@ -15,7 +15,7 @@ use serde_json::Value;
 use crate::{command, project};
 
 const BUILD: Duration = Duration::from_secs(1200);
-pub(crate) const TARGETS: [&str; 13] = [
+pub(crate) const TARGETS: [&str; 14] = [
     "frames",
     "reply",
     "requests",
@@ -26,6 +26,7 @@ pub(crate) const TARGETS: [&str; 13] = [
     "range",
     "policy",
     "proxy_header",
+    "upstream",
     "census",
     "config",
     "import",
@@ -43,7 +44,7 @@ pub(crate) struct Options {
     #[arg(long, value_name = "N", default_value = "60")]
     seconds: u64,
     /// Only these targets: frames, reply, requests, head, chunked, host, path, range, policy, proxy_header,
-    /// census, config, import
+    /// upstream, census, config, import
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
 }
@@ -160,6 +161,13 @@ fn seeds(target: &str, corpus: &Path) -> Result<()> {
             "PROXY TCP4 192.0.2.1 198.51.100.7 56324 443\r\nGET /",
             "PROXY UNKNOWN\r\n",
             "\r\n\r\n\0\r\nQUIT\n\u{21}\u{11}\0\u{c}abcdefghijkl",
+        ]
+        .map(Into::into)
+        .into(),
+        "upstream" => [
+            "HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: x, close\r\nX: y\r\n\r\nhello",
+            "HTTP/1.0 301 \r\nTransfer-Encoding: chunked\r\nSet-Cookie: a=b\r\n\r\n0\r\n\r\n",
+            "HTTP/1.1 101 Switching Protocols\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n",
         ]
         .map(Into::into)
         .into(),

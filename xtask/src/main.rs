@@ -7,6 +7,7 @@ mod bench;
 mod chaos;
 mod command;
 mod descendants;
+mod front_bench;
 mod fuzz;
 mod http;
 mod interrupt;
@@ -31,6 +32,8 @@ enum Task {
     Setup,
     /// Measure Hotclub beside its peers, in one run
     Bench(bench::Options),
+    /// Measure the front beside NGINX and Caddy: files, TLS, a proxy, idle connections
+    BenchFront(front_bench::Options),
     /// Mistreat the release build under load, at length
     Chaos(chaos::Options),
     /// Feed the parsers what nobody would send
@@ -43,6 +46,7 @@ fn main() -> ExitCode {
         Task::Test(options) => test::run(options),
         Task::Setup => setup::run(),
         Task::Bench(options) => bench::run(options),
+        Task::BenchFront(options) => front_bench::run(options),
         Task::Chaos(options) => chaos::run(options),
         Task::Fuzz(options) => fuzz::run(options),
     });

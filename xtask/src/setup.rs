@@ -28,7 +28,8 @@ pub(crate) enum Need {
     Postgres,
     /// Chromium and its driver.
     Browser,
-    /// What HTTPS is tested with: openssl, curl, and pebble, a certificate authority for tests.
+    /// What HTTPS is tested with: openssl, curl, certutil for browsers' stores, and pebble, a certificate authority
+    /// for tests.
     Https,
     /// h2load, nghttp and curl: clients of HTTP/2 that other people wrote.
     Nghttp,
@@ -51,7 +52,7 @@ impl Need {
             Self::Python => "the Python virtualenv",
             Self::Postgres => "PostgreSQL",
             Self::Browser => "Chromium",
-            Self::Https => "openssl, curl and pebble",
+            Self::Https => "openssl, curl, certutil and pebble",
             Self::Nghttp => "h2load, nghttp and curl",
             Self::Nginx => "nginx",
             Self::CacheSuite => "Node and http-cache-tests",
@@ -153,6 +154,7 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
             apt.provide("openssl", &["openssl"])?;
             apt.provide("curl", &["curl"])?;
             apt.provide("pebble", &["pebble"])?;
+            apt.provide("certutil", &["libnss3-tools"])?;
             apt.provide("pebble-challtestsrv", &["pebble"]).map(drop)
         }
         Need::Nghttp => {

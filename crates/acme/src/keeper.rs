@@ -22,43 +22,50 @@ pub async fn keep(wish: Wish, show: Shower) {
         _ => Event::Lacks,
     };
     let mut state = State::Ordering { failed: 0 };
+    // What was revoked while we were away is replaced at once.
+    let mut pause = Duration::ZERO;
     loop {
         let (next, wait) = step(state, event, SystemTime::now(), spread);
         state = next;
         event = match wait {
-            Some(until) => rest(&wish, state, until, &show).await,
+            Some(until) => rest(&wish, state, until.min(SystemTime::now() + pause), &show).await,
             None => ordered(&wish, &show).await,
         };
+        // Not all at the same time.
+        pause = LONGEST_WAIT.mul_f64(0.75 + spread / 4.0);
     }
 }
 
-/// Waits, and asks the authority once an hour whether it wants the next order sooner.
+/// Waits, then asks the authority whether it wants the next order sooner.
 async fn rest(wish: &Wish, state: State, until: SystemTime, show: &Shower) -> Event {
     let left = until.duration_since(SystemTime::now()).unwrap_or_default();
-    tokio::time::sleep(left.min(LONGEST_WAIT)).await;
-    if matches!(state, State::Resting { .. })
-        && left > LONGEST_WAIT
-        && let Some(suggested) = suggested(wish, show).await
-    {
-        return suggested;
+    tokio::time::sleep(left).await;
+    match state {
+        State::Resting { renew_at } if renew_at > SystemTime::now() => {
+            suggested(wish, show).await.unwrap_or(Event::Due)
+        }
+        _ => Event::Due,
     }
-    Event::Due
 }
 
-/// What the authority says about renewal, where it says anything (RFC 9773).
+/// What the authority says about renewal, where it says anything (RFC 9773). Of several, the one that made the
+/// certificate is the one that knows it.
 async fn suggested(wish: &Wish, show: &Shower) -> Option<Event> {
     let held = store::stored(&wish.folder, &wish.site)?;
     let id = Leaf::read(&held.chain)?.id?;
-    let directory = wish.directories.first()?;
-    let asked = async {
-        let account = order::account(wish, &Desk { directory, show }).await.ok()?;
-        account.renewal_info(&id).await.ok()
-    };
-    let (info, _) = tokio::time::timeout(ORDER, asked).await.ok()??;
-    Some(Event::Suggested {
-        start: info.suggested_window.start.into(),
-        end: info.suggested_window.end.into(),
-    })
+    for directory in &wish.directories {
+        let asked = async {
+            let account = order::account(wish, &Desk { directory, show }).await.ok()?;
+            account.renewal_info(&id).await.ok()
+        };
+        if let Ok(Some((info, _))) = tokio::time::timeout(ORDER, asked).await {
+            return Some(Event::Suggested {
+                start: info.suggested_window.start.into(),
+                end: info.suggested_window.end.into(),
+            });
+        }
+    }
+    None
 }
 
 async fn ordered(wish: &Wish, show: &Shower) -> Event {

@@ -43,6 +43,8 @@ pub struct Proxy {
     pub cache: bool,
     /// PEM; `None`: the system's.
     pub ca: Option<PathBuf>,
+    /// The name that an upstream's certificate must be for; `None`: the host of its address.
+    pub tls_name: Option<String>,
 }
 
 impl Proxy {
@@ -66,6 +68,7 @@ impl Proxy {
             health: None,
             cache: true,
             ca: None,
+            tls_name: None,
         }
     }
 }

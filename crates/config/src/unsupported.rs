@@ -2,9 +2,7 @@
 //! starts a site says about each, with its line, that it is not supported: silence would be a lie.
 
 use crate::fault::Fault;
-use crate::https::CertificateSource;
 use crate::model::{RuntimeKind, Site};
-use crate::proxy::Upstream;
 
 /// One fault for each such key that the site uses.
 pub fn unsupported(site: &Site) -> Vec<Fault> {
@@ -20,23 +18,6 @@ pub fn unsupported(site: &Site) -> Vec<Fault> {
             "app.asgi",
             "an ASGI app",
             "Django serves the same views by WSGI: write wsgi = \"….wsgi:application\"",
-        );
-    }
-    for (at, proxy) in site.proxies.iter().enumerate() {
-        let is_https = |upstream: &Upstream| matches!(upstream, Upstream::Https { .. });
-        if proxy.to.iter().any(is_https) {
-            say(
-                &format!("proxy.{at}.to"),
-                "an https:// upstream",
-                "write http://, if the way to that server is a private one",
-            );
-        }
-    }
-    if site.https.certificates == CertificateSource::Local {
-        say(
-            "https.local",
-            "a local authority",
-            "write certificate = \"cert.pem\" and key = \"key.pem\"",
         );
     }
     if site.runtime.kind == RuntimeKind::Docker {

@@ -342,3 +342,80 @@ fn no_report_shows_a_secret() {
         assert!(!report.contains("hunter2"), "{report}");
     }
 }
+
+/// Each text has exactly this fault.
+#[track_caller]
+fn all_say(cases: &[(&str, &str)]) {
+    for (text, expected) in cases {
+        let report = faults(text).to_string();
+        assert!(report.contains(expected), "{text}\n{report}");
+        assert_eq!(report.matches("error: ").count(), 1, "{text}\n{report}");
+    }
+}
+
+#[test]
+fn certificates_have_one_source_and_authorities_are_named_once() {
+    all_say(&[
+        (
+            "[https]\ncertificate = 'a.pem'\n",
+            "`https.certificate` needs `https.key`",
+        ),
+        (
+            "[https]\nkey = 'a.key'\n",
+            "`https.key` needs `https.certificate`",
+        ),
+        (
+            "[https]\nlocal = true\ncertificate = 'a.pem'\nkey = 'a.key'\n",
+            "`https.local` makes certificates, and `https.certificate` names one",
+        ),
+        (
+            "[https.acme]\nstaging = true\ndirectory = 'https://acme.example/dir'\n",
+            "the certificate authority is named twice",
+        ),
+        (
+            "[https.acme]\ndirectory = 'http://acme.example/dir'\n",
+            "the https:// URL of an ACME directory",
+        ),
+        ("[https.acme]\ndirectories = []\n", "names no authority"),
+        (
+            "[https.acme]\neab_key_id = 'kid-1'\n",
+            "needs the account's key",
+        ),
+        (
+            "[https.acme]\neab_hmac_env = 'HMAC'\n",
+            "needs `https.acme.eab_key_id`",
+        ),
+        (
+            "[https.acme]\nemail = 'mailto:a@b.example'\n",
+            "an e-mail address",
+        ),
+        (
+            "[https.acme]\nchallenge = 'dns-01'\n",
+            "`https.acme.challenge` must be",
+        ),
+    ]);
+}
+
+#[test]
+fn keys_about_an_upstreams_certificate_need_an_upstream_that_has_one() {
+    let proxy = |to: &str, more: &str| format!("[[proxy]]\nurl = '/a/'\nto = '{to}'\n{more}\n");
+    let plain = "http://127.0.0.1:1";
+    all_say(&[
+        (
+            &proxy(plain, "ca = 'ca.pem'"),
+            "no address of `to` is https://",
+        ),
+        (
+            &proxy(plain, "tls_name = 'a.test'"),
+            "no address of `to` is https://",
+        ),
+        (
+            &proxy("https://127.0.0.1:1", "tls_name = 'a.test:443'"),
+            "a host name without a port",
+        ),
+        (
+            &proxy("https://127.0.0.1:1", "tls_name = 'https://a'"),
+            "a host name without a port",
+        ),
+    ]);
+}

@@ -5,8 +5,8 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use hotclub_config::{
-    AccessLog, Balance, Compress, Engine, Listen, LogFormat, Mount, Origin, Proxy, Python,
-    RuntimeKind, defaults, load, parse, unsupported,
+    AccessLog, Balance, CertificateSource, Compress, Engine, Listen, LogFormat, Mount, Origin,
+    Proxy, Python, RuntimeKind, defaults, load, parse, unsupported,
 };
 use proptest::prelude::*;
 
@@ -444,7 +444,7 @@ fn a_proxy_has_several_upstreams_times_and_a_health_check() {
     let text = r#"
 [[proxy]]
 url = "/api/"
-to  = ["http://127.0.0.1:1", "unix:run/b.sock"]
+to  = ["https://127.0.0.1:1", "unix:run/b.sock"]
 balance = "round_robin"
 strip_prefix = true
 host = "api.example:8443"
@@ -454,6 +454,7 @@ tunnel_timeout = "2h"
 retries = 0
 max_fails = 0
 ca = "ca.pem"
+tls_name = "B.test"
 
 [proxy.health]
 path = "/up"
@@ -468,7 +469,7 @@ to = "http://[::1]:9"
         panic!("{:?}", site.proxies);
     };
     let to: Vec<String> = api.to.iter().map(ToString::to_string).collect();
-    assert_eq!(to, ["http://127.0.0.1:1", "unix:/srv/x/run/b.sock"]);
+    assert_eq!(to, ["https://127.0.0.1:1", "unix:/srv/x/run/b.sock"]);
     assert_eq!(api.balance, Balance::RoundRobin);
     assert!(api.strip_prefix && !api.buffer_requests);
     assert_eq!(api.host.as_deref(), Some("api.example:8443"));
@@ -476,6 +477,7 @@ to = "http://[::1]:9"
     assert_eq!(api.response_timeout, defaults::PROXY_RESPONSE_TIMEOUT);
     assert_eq!((api.retries, api.max_fails), (0, 0));
     assert_eq!(api.ca.as_deref(), Some(Path::new("/srv/x/ca.pem")));
+    assert_eq!(api.tls_name.as_deref(), Some("b.test"));
     let health = api.health.as_ref().unwrap();
     assert_eq!(
         (health.path.as_str(), health.interval.as_secs()),
@@ -495,4 +497,31 @@ fn compression_is_safe_unless_it_is_said_otherwise() {
     assert_eq!(read(""), Compress::Safe);
     assert_eq!(read("compress = \"always\"\n"), Compress::Always);
     assert_eq!(read("compress = \"off\"\n"), Compress::Off);
+}
+
+#[test]
+fn certificates_come_from_lets_encrypt_unless_it_is_said_otherwise() {
+    let read = |text: &str| parse(text, Path::new("/srv/x/hotclub.toml")).unwrap().https;
+    let default = read("");
+    assert_eq!(default.certificates, CertificateSource::Acme);
+    assert_eq!(default.acme.directories, [defaults::ACME_DIRECTORY]);
+    let staging = read("[https.acme]\nstaging = true\n");
+    assert_eq!(staging.acme.directories, [defaults::ACME_STAGING]);
+    assert_eq!(read("[https.acme]\nstaging = false\n").acme, default.acme);
+    let several =
+        read("[https.acme]\ndirectories = ['https://a.example/d', 'https://b.example/d']\n");
+    assert_eq!(
+        several.acme.directories,
+        ["https://a.example/d", "https://b.example/d"]
+    );
+    assert_eq!(
+        read("[https]\nlocal = true\n").certificates,
+        CertificateSource::Local
+    );
+    let own = read("[https]\ncertificate = 'a.pem'\nkey = 'a.key'\n");
+    let expected = CertificateSource::Own {
+        certificate: "/srv/x/a.pem".into(),
+        key: "/srv/x/a.key".into(),
+    };
+    assert_eq!(own.certificates, expected);
 }

@@ -63,6 +63,8 @@ pub struct GateFault {
 pub(crate) struct Permit {
     /// Bytes that its body may have; `None`: what holds everywhere.
     pub(crate) max_body: Option<u64>,
+    /// Not everybody is let in here: what is answered is for nobody's shared cache.
+    pub(crate) guarded: bool,
 }
 
 /// What the rules say of one path.
@@ -144,8 +146,10 @@ impl Gate {
                 Verdict::Busy => return Err(Trouble::AccessBusy),
             }
         }
-        let max_body = asked.max_body.or(self.max_body);
-        Ok(Permit { max_body })
+        Ok(Permit {
+            max_body: asked.max_body.or(self.max_body),
+            guarded: asked.users.is_some() || asked.addresses.is_some(),
+        })
     }
 
     /// Whether it lets everybody in to everything, always.

@@ -12,7 +12,7 @@ use crate::access_log::Entry;
 use crate::cache::{self, Look};
 use crate::compress;
 use crate::handle::{self, Handled};
-use crate::message::{Body, Response};
+use crate::message::{Body, Fields, Response};
 use crate::proxy::{self, Proxy, ProxyError};
 use crate::request::{Ends, Request, RequestBody};
 use crate::respond::Trouble;
@@ -118,9 +118,11 @@ impl Exchange<'_> {
         let mut route = secure::find(self, found);
         let gate = found.and_then(|found| self.gate(&route, found));
         let mut limit = self.thread.limits().body_bytes;
+        let mut guarded = false;
         if let Some(gate) = gate {
             match gate.admit(self.request).await {
                 Ok(permit) => {
+                    guarded = permit.guarded;
                     if let Some(bytes) = permit.max_body {
                         limit = bytes;
                         client.limit(bytes);
@@ -165,6 +167,7 @@ impl Exchange<'_> {
             Ok(route) => route,
             Err(trouble) => return Outcome::Answer(own(&trouble), whole),
         };
+        guarded &= matches!(route, Route::Files(..) | Route::Pages(..));
         let work = async {
             match fetch {
                 Some(fetch) => Box::pin(fetch.run(route)).await,
@@ -177,7 +180,12 @@ impl Exchange<'_> {
             () = client.left() => return Outcome::Left,
         };
         match handled {
-            Ok(handled) => Outcome::Answer(handled, whole),
+            Ok(mut handled) => {
+                if guarded {
+                    keep_private(&mut handled.response.fields);
+                }
+                Outcome::Answer(handled, whole)
+            }
             Err(trouble) => Outcome::Answer(own(&trouble), whole),
         }
     }
@@ -289,5 +297,55 @@ impl Exchange<'_> {
     /// Writes the line of a request whose client did not wait for the answer.
     pub(crate) fn log_left(&self, found: Option<Found<'_>>) {
         self.log(found, CLIENT_LEFT, 0, &Times::default());
+    }
+}
+
+/// A file that not everybody may have is kept by its visitor's browser only, whatever its folder says of everybody.
+fn keep_private(fields: &mut Fields) {
+    const NAME: &str = "Cache-Control";
+    let Some(value) = fields.get(NAME) else {
+        return;
+    };
+    let directives = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
+    let kept = |directive: &&[u8]| {
+        let name = directive
+            .split(|byte| *byte == b'=')
+            .next()
+            .unwrap_or_default();
+        let other = [&b"public"[..], b"private", b"s-maxage"];
+        !other.iter().any(|other| name.eq_ignore_ascii_case(other))
+    };
+    let mut private = b"private".to_vec();
+    for directive in directives.filter(kept).filter(|it| !it.is_empty()) {
+        private.extend_from_slice(b", ");
+        private.extend_from_slice(directive);
+    }
+    fields.remove(NAME);
+    fields.push(NAME.as_bytes(), &private);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_not_for_everybody_is_for_no_shared_cache() {
+        for (before, after) in [
+            (
+                "public, max-age=60, must-revalidate",
+                "private, max-age=60, must-revalidate",
+            ),
+            ("Public,S-Maxage=9,max-age=1", "private, max-age=1"),
+            ("private, no-cache", "private, no-cache"),
+            ("no-store", "private, no-store"),
+        ] {
+            let mut fields = Fields::default();
+            fields.push(b"Cache-Control", before.as_bytes());
+            keep_private(&mut fields);
+            assert_eq!(fields.get("Cache-Control"), Some(after.as_bytes()));
+        }
+        let mut none = Fields::default();
+        keep_private(&mut none);
+        assert!(none.is_empty());
     }
 }

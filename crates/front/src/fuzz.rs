@@ -15,6 +15,7 @@ use crate::limits::Limits;
 use crate::message::{Body, Fields};
 use crate::path::Path;
 use crate::policy::{self, Context};
+use crate::proxy::fuzz as proxy_fuzz;
 use crate::proxy_header;
 use crate::request::{Ends, Request, Scheme};
 use crate::trust::TrustedProxies;
@@ -270,6 +271,60 @@ pub fn proxy_header(bytes: &[u8]) {
     assert_eq!(first.unwrap_or(Ok(None)), whole);
 }
 
+/// The head of an upstream's answer: its end is found however it was split, and what goes on to the client can be
+/// read in one way only.
+///
+/// # Panics
+/// When that does not hold.
+pub fn upstream(bytes: &[u8]) {
+    let found = |bytes: &[u8], scanned: &mut usize| proxy_fuzz::end(bytes, scanned).ok();
+    let whole = found(bytes, &mut 0);
+    let mut scanned = 0;
+    let first = (0..=bytes.len())
+        .map(|at| found(&bytes[..at], &mut scanned))
+        .find(|outcome| *outcome != Some(None));
+    assert_eq!(first.unwrap_or(Some(None)), whole);
+    let Some(Some(end)) = whole else { return };
+    for to_head in [false, true] {
+        let Ok(head) = proxy_fuzz::parse(&bytes[..end], to_head) else {
+            continue;
+        };
+        assert!((100..1000).contains(&head.status));
+        let lengths: Vec<_> = head.fields.all("Content-Length").collect();
+        assert!(lengths.len() <= 1);
+        match head.framing {
+            proxy_fuzz::Framing::None => {}
+            framing => {
+                assert!(!to_head);
+                let told = lengths
+                    .first()
+                    .and_then(|text| std::str::from_utf8(text).ok()?.parse().ok());
+                let meant = match framing {
+                    proxy_fuzz::Framing::Length(len) => Some(len),
+                    _ => None,
+                };
+                assert_eq!(told, meant);
+            }
+        }
+        for name in [
+            "Transfer-Encoding",
+            "Connection",
+            "Keep-Alive",
+            "Upgrade",
+            "TE",
+            "Trailer",
+        ] {
+            assert_eq!(head.fields.get(name), None, "{name}");
+        }
+        let breaks = |byte: &u8| matches!(byte, b'\r' | b'\n' | 0);
+        assert!(
+            head.fields
+                .iter()
+                .all(|(name, value)| { !name.is_empty() && !name.iter().chain(value).any(breaks) })
+        );
+    }
+}
+
 /// Frames of HTTP/2: counted alike however they were split. The first byte says how.
 ///
 /// # Panics
@@ -316,6 +371,9 @@ mod tests {
             "X-Forwarded-For: 1.2.3.4\n",
             "connection: x-real-ip\n",
             "a_b: c\n",
+            "HTTP/1.1 200 OK\r\n",
+            "Content-Length: 5\r\n",
+            "Transfer-Encoding: chunked\r\n",
             "PROXY ",
             "TCP4 ",
             "1.2.3.4 ",
@@ -337,7 +395,7 @@ mod tests {
         fn no_bytes_break_what_must_hold(bytes in bytes()) {
             for target in [
                 super::head, super::chunked, super::host, super::path, super::range, super::policy,
-                super::proxy_header, super::census,
+                super::proxy_header, super::upstream, super::census,
             ] {
                 target(&bytes);
             }

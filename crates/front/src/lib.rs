@@ -71,7 +71,7 @@ pub use limits::Limits;
 pub use listen::{Address, Listener};
 pub use mount::Mount;
 pub use observer::{Connections, Observer};
-pub use proxy::{Proxy, Tunnel, UpstreamBody};
+pub use proxy::{Proxy, ProxyTlsError, Tunnel, UpstreamBody};
 pub use redirect::Redirect;
 pub use secure::Https;
 pub use table::{AppRoute, Found, NamedFiles, Site, Table};

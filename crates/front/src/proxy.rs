@@ -3,7 +3,7 @@
 //!
 //! The way of a request: `ask` (choose, try, try again where that is safe) → `choice` → `pool` or
 //! `connect` → `request_head` → `exchange` (both directions at once) → `response_head` → `body`, or
-//! `tunnel` after a 101. `health` decides who is in service, `check` asks.
+//! `tunnel` after a 101. `health` decides who is in service, `check` asks; `tls` knows whom to believe.
 //!
 //! The client of HTTP/1 is our own, as the server is: an upstream's framing is held to the same
 //! rules as a visitor's, a target goes on byte for byte, and a reply that breaks a rule costs its
@@ -20,6 +20,7 @@ mod health;
 mod pool;
 mod request_head;
 mod response_head;
+mod tls;
 mod tunnel;
 mod upload;
 mod upstream;
@@ -33,11 +34,17 @@ pub(crate) use check::keep_checking;
 pub(crate) use error::ProxyError;
 use health::Policy;
 pub(crate) use pool::Pools;
+pub use tls::ProxyTlsError;
 pub use tunnel::Tunnel;
 pub(crate) use upload::Upload;
 use upstream::Upstream;
 
 use crate::request::Request;
+
+/// For `fuzz/` only.
+pub(crate) mod fuzz {
+    pub(crate) use super::response_head::{Framing, end, parse};
+}
 
 /// One `[[proxy]]`: the same for as long as the configuration is, so that health and connections
 /// outlive a reload of the app.
@@ -52,15 +59,24 @@ pub struct Proxy {
 }
 
 impl Proxy {
-    #[must_use]
-    pub fn new(config: hotclub_config::Proxy) -> Self {
-        let upstreams = config.to.iter().map(|to| Arc::new(Upstream::new(to)));
-        Self {
-            upstreams: upstreams.collect(),
+    /// Reads the certificates of whom upstreams over https are to be believed by.
+    ///
+    /// # Errors
+    /// When none of those can be; see [`ProxyTlsError`].
+    pub fn new(config: hotclub_config::Proxy) -> Result<Self, ProxyTlsError> {
+        let over_https = |to| matches!(to, &hotclub_config::Upstream::Https { .. });
+        let connector = match config.to.iter().any(over_https) {
+            true => Some(tls::connector(config.ca.as_deref())?),
+            false => None,
+        };
+        let upstream = |to| Upstream::new(to, &config, connector.as_ref()).map(Arc::new);
+        let upstreams = config.to.iter().map(upstream).collect::<Result<_, _>>()?;
+        Ok(Self {
+            upstreams,
             config,
             turn: AtomicUsize::new(0),
             checked: AtomicBool::new(false),
-        }
+        })
     }
 
     /// Whether it is made of this, and can go on in its place.

@@ -16,6 +16,7 @@ mod manage;
 mod passwd;
 mod remote;
 mod serve;
+mod trust;
 mod tune;
 mod up;
 mod upgrade;
@@ -39,6 +40,7 @@ pub(crate) use remote::{
     RestartArgs, RollbackArgs, StatusArgs,
 };
 pub(crate) use serve::ServeArgs;
+pub(crate) use trust::{Store as TrustStore, TrustArgs};
 pub(crate) use tune::TuneArgs;
 pub(crate) use up::UpArgs;
 pub(crate) use upgrade::UpgradeArgs;
@@ -107,6 +109,8 @@ pub(crate) enum Command {
     Import(ImportArgs),
     /// Write the files with which a site runs without Hotclub, or starts with the machine
     Export(ExportArgs),
+    /// Make an authority for this machine alone, so that browsers believe https://localhost
+    Trust(TrustArgs),
     /// Back up a site's database and media, prove it, and go back
     Db(DbArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
@@ -131,6 +135,7 @@ impl Command {
             | Self::Host(_)
             | Self::Serve(_)
             | Self::Passwd(_)
+            | Self::Trust(_)
             | Self::Upgrade(_)
             | Self::Deploy(_)
             | Self::Releases(_)
@@ -174,6 +179,7 @@ impl Cli {
             | Command::Export(_)
             | Command::Maintenance(_)
             | Command::Passwd(_)
+            | Command::Trust(_)
             | Command::Serve(_)
             | Command::Install(_)
             | Command::Uninstall(_)

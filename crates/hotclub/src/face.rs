@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotclub_app::Lane;
-use hotclub_config::{RedirectFrom, Site, Static, Upstream};
+use hotclub_config::{Fault, RedirectFrom, Site, Static, Upstream};
 use hotclub_django::find::{self, FindError};
 use hotclub_front::files::{FileMount, MountKind, MountOptions, PageRules, Pages};
 use hotclub_front::{
@@ -91,9 +91,12 @@ impl Face {
         });
         let proxy = |config: &hotclub_config::Proxy| {
             let known = known.iter().find(|proxy| proxy.is_of(config)).cloned();
-            known.unwrap_or_else(|| Arc::new(Proxy::new(config.clone())))
+            known.map_or_else(|| opened(config), Ok)
         };
-        let mut mounts: Vec<Mount> = site.proxies.iter().map(proxy).map(Mount::proxy).collect();
+        let proxies = site.proxies.iter().map(proxy);
+        let mut mounts = proxies
+            .map(|proxy| proxy.map(Mount::proxy))
+            .collect::<Result<Vec<Mount>, Failure>>()?;
         for folder in &self.folders {
             mounts.push(folder.open()?);
         }
@@ -144,6 +147,22 @@ pub(crate) fn guards(
             Err(faults.flatten().collect())
         }
     }
+}
+
+fn opened(config: &hotclub_config::Proxy) -> Result<Arc<Proxy>, Failure> {
+    Proxy::new(config.clone()).map(Arc::new).map_err(|error| {
+        Failure::new(format!("[[proxy]] {}: {error}", config.url)).hint(error.hint())
+    })
+}
+
+/// What cannot be used to believe other servers over https.
+pub(crate) fn proxy_faults(site: &Site) -> Vec<Fault> {
+    let fault = |(at, config): (usize, &hotclub_config::Proxy)| {
+        let error = Proxy::new(config.clone()).err()?;
+        let key = format!("proxy.{at}.{}", error.key());
+        Some(site.fault_at(&key, error.to_string()).hint(error.hint()))
+    };
+    site.proxies.iter().enumerate().filter_map(fault).collect()
 }
 
 fn open_pages(pages: &Static) -> Result<Mount, Failure> {

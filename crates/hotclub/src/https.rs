@@ -2,6 +2,7 @@
 
 mod authority;
 mod desk;
+mod local;
 mod own;
 
 use std::path::Path;
@@ -31,7 +32,7 @@ pub(crate) fn faults(site: &Site) -> Vec<Fault> {
             wrong.map(fault).collect()
         }
         CertificateSource::Acme => authority::faults(site),
-        CertificateSource::Local => Vec::new(),
+        CertificateSource::Local => local::faults(site),
     }
 }
 
@@ -69,19 +70,25 @@ impl Certifier {
         }
         for site in sites {
             let hosts: Vec<String> = site.all_hosts().map(str::to_owned).collect();
+            let local = local::is_needed(site, listeners.https_is_only_here());
             match &site.https.certificates {
                 CertificateSource::Own { certificate, key } => {
                     let files = OwnFiles::new(certificate.clone(), key.clone());
                     certifier.follow(files, hosts, &desk)?;
                 }
-                CertificateSource::Acme => {
+                CertificateSource::Acme if !local => {
                     let wish = authority::wish(site, hosts, state)?;
                     let show = authority::shower(&wish, &desk);
                     certifier.wishes.push((wish, show));
                 }
-                CertificateSource::Local => {}
+                CertificateSource::Acme | CertificateSource::Local => {}
+            }
+            if let Some(local) = local::Names::of(site, local)? {
+                local.put(&desk)?;
+                certifier.tasks.spawn(local.keep(Arc::clone(&desk)));
             }
         }
+        desk.open();
         Ok(certifier)
     }
 
@@ -97,6 +104,7 @@ impl Certifier {
         let desk = Arc::new(Desk::new(front.keyring()));
         let mut certifier = Self::default();
         certifier.follow(files, Vec::new(), &desk)?;
+        desk.open();
         Ok(certifier)
     }
 

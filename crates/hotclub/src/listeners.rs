@@ -116,6 +116,15 @@ impl Listeners {
         self.sockets.iter().any(|listener| listener.is_https())
     }
 
+    /// Whether HTTPS is for this machine alone.
+    pub(crate) fn https_is_only_here(&self) -> bool {
+        let mut secure = self.sockets.iter().filter(|listener| listener.is_https());
+        secure.all(|listener| match listener.address() {
+            Address::Tcp(address) => address.ip().is_loopback(),
+            Address::Unix(_) => true,
+        })
+    }
+
     fn paths(&self) -> impl Iterator<Item = &PathBuf> {
         self.sockets
             .iter()

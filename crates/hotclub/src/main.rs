@@ -39,6 +39,7 @@ mod site_file;
 mod sys;
 mod system_packages;
 mod systemd;
+mod trust;
 mod tune;
 mod tuning;
 mod up;
@@ -156,6 +157,7 @@ async fn dispatch(
         Command::Cache(args) => cache::run(&args, console),
         Command::Maintenance(args) => maintenance::run(&args, console),
         Command::Passwd(args) => passwd::run(&args),
+        Command::Trust(args) => trust::run(&args, console),
         Command::Tune(args) => tune::run(&args, console).await,
         Command::Manage(args) => manage::run(&args, console).await,
         Command::Db(args) => db::run(&args.command, console).await,
@@ -170,6 +172,12 @@ fn front_threads(threads_per_worker: usize) -> usize {
     // Each thread of a worker gets a stream for each thread of the front, all in one message.
     let most = STREAMS_PER_WORKER / threads_per_worker.max(1);
     (cores / 4).min(most).clamp(1, 8)
+}
+
+/// The same where there are no workers: everything is the front's.
+fn front_threads_alone() -> usize {
+    let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+    cores.clamp(1, 8)
 }
 
 /// Descriptors that one message of the control socket may carry, with room to spare (the kernel's

@@ -34,6 +34,7 @@ pub(crate) fn reread(dir: &Path) -> Result<Arc<Site>, Failure> {
 pub(crate) fn faults(site: &Site) -> Faults {
     let mut found = Faults::from(unsupported(site));
     found.extend(Faults::from(crate::https::faults(site)));
+    found.extend(Faults::from(face::proxy_faults(site)));
     if let Some(pages) = site.pages.as_ref().filter(|pages| !pages.root.is_dir()) {
         let message = format!("there is no folder {}", pages.root.display());
         let fault = site.fault_at("static.root", message);

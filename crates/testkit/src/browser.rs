@@ -35,10 +35,23 @@ pub struct Element<'a> {
 impl Browser {
     /// A new browser, or why there is none.
     pub fn start() -> Result<Self, String> {
+        Self::begin(None)
+    }
+
+    /// The same for the person whose home this is: their certificates are believed.
+    pub fn of(home: &Path) -> Result<Self, String> {
+        Self::begin(Some(home))
+    }
+
+    fn begin(home: Option<&Path>) -> Result<Self, String> {
         let chromium = program("HOTCLUB_TEST_CHROMIUM", "/usr/bin/chromium")?;
         let chromedriver = program("HOTCLUB_TEST_CHROMEDRIVER", "/usr/bin/chromedriver")?;
         let profile = crate::folder();
-        let mut driver = Command::new(chromedriver)
+        let mut driver = Command::new(chromedriver);
+        if let Some(home) = home {
+            driver.env("HOME", home);
+        }
+        let mut driver = driver
             .args(["--port=0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
@@ -126,6 +139,12 @@ impl Browser {
     #[track_caller]
     pub fn open(&self, url: &str) {
         self.command("POST", "/url", &json!({"url": url}));
+    }
+
+    /// The same where that may fail; the browser's own words.
+    pub fn try_open(&self, url: &str) -> Result<(), String> {
+        let path = format!("/session/{}/url", self.session);
+        self.try_call("POST", &path, &json!({"url": url})).map(drop)
     }
 
     pub fn url(&self) -> String {

@@ -27,6 +27,9 @@ pub(super) fn proxies(
         let dir = reader.dir().to_path_buf();
         let to = reader.require(&mut section, "to", |v| upstreams(v, &dir), EXAMPLE);
         let rest = options(reader, &mut section);
+        if let Some(to) = &to {
+            tls_alone(reader, &section, to);
+        }
         reader.end(section);
         if let (Some(url), Some(to)) = (url, to) {
             all.push(Proxy { url, to, ..rest });
@@ -80,7 +83,24 @@ fn options(reader: &mut Reader, section: &mut Section<'_>) -> Proxy {
             .get(section, "cache", value::boolean)
             .unwrap_or(default.cache),
         ca: path(reader, section, "ca", "\"ca.pem\""),
+        tls_name: reader.get(section, "tls_name", name),
         ..default
+    }
+}
+
+/// What is said about certificates must be about some.
+fn tls_alone(reader: &mut Reader, section: &Section<'_>, to: &[Upstream]) {
+    if to.iter().any(|to| matches!(to, Upstream::Https { .. })) {
+        return;
+    }
+    for key in ["ca", "tls_name"] {
+        let full = section.key(key);
+        if reader.has(&full) {
+            let message =
+                format!("`{key}` is about certificates, and no address of `to` is https://");
+            let hint = format!("write https:// in `to`, or remove {key}");
+            reader.fault(&full, message, Some(hint));
+        }
     }
 }
 
@@ -176,6 +196,16 @@ fn authority(value: &DeValue<'_>) -> Result<String, Wrong> {
     match format!("http://{text}").parse::<Upstream>() {
         Ok(_) => Ok(text),
         Err(_) => Err(Wrong::value("a host name", "this is none").example(EXAMPLE)),
+    }
+}
+
+/// A host without a port.
+fn name(value: &DeValue<'_>) -> Result<String, Wrong> {
+    const EXAMPLE: &str = "\"backend.example\"";
+    let text = value::text(value, EXAMPLE)?;
+    match format!("https://{text}").parse::<Upstream>() {
+        Ok(Upstream::Https { host, port: 443 }) if !text.contains(':') => Ok(host),
+        _ => Err(Wrong::value("a host name without a port", "this is none").example(EXAMPLE)),
     }
 }
 

@@ -1,4 +1,4 @@
-//! A connection to an upstream, over TCP or a Unix socket.
+//! A connection to an upstream, over TCP, TLS or a Unix socket.
 
 use std::io;
 use std::pin::Pin;
@@ -8,6 +8,7 @@ use std::time::Instant;
 use bytes::BytesMut;
 use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, ReadBuf};
 use tokio::net::{TcpStream, UnixStream};
+use tokio_rustls::client::TlsStream;
 
 use super::upstream::{Address, Upstream};
 
@@ -18,6 +19,7 @@ pub(super) const READ: usize = 16 * 1024;
 #[derive(Debug)]
 pub(crate) enum Stream {
     Tcp(TcpStream),
+    Tls(Box<TlsStream<TcpStream>>),
     Unix(UnixStream),
 }
 
@@ -34,11 +36,10 @@ impl Connection {
     /// Opens one. Names are looked up each time: an upstream may move.
     pub(crate) async fn open(upstream: &Upstream) -> io::Result<Self> {
         let stream = match &upstream.address {
-            Address::Tcp { host, port } => {
-                let stream = TcpStream::connect((host.as_str(), *port)).await?;
-                // Fails on a connection that is gone already, which the first write will tell.
-                let _ = stream.set_nodelay(true);
-                Stream::Tcp(stream)
+            Address::Tcp { host, port } => Stream::Tcp(tcp(host, *port).await?),
+            Address::Tls { host, port, tls } => {
+                let secured = tls.secure(tcp(host, *port).await?).await?;
+                Stream::Tls(Box::new(secured))
             }
             Address::Unix(path) => Stream::Unix(UnixStream::connect(path).await?),
         };
@@ -68,10 +69,18 @@ impl Connection {
     }
 }
 
+async fn tcp(host: &str, port: u16) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect((host, port)).await?;
+    // Fails on a connection that is gone already, which the first write will tell.
+    let _ = stream.set_nodelay(true);
+    Ok(stream)
+}
+
 macro_rules! each {
     ($stream:expr, $inner:ident => $call:expr) => {
         match $stream.get_mut() {
             Stream::Tcp($inner) => $call,
+            Stream::Tls($inner) => $call,
             Stream::Unix($inner) => $call,
         }
     };

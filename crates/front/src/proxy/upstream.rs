@@ -6,12 +6,23 @@ use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
+use tokio_rustls::TlsConnector;
+
 use super::health::{Change, Event, Health, Policy};
+use super::tls::{ClientTls, ProxyTlsError};
 
 /// Where it is.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub(crate) enum Address {
-    Tcp { host: String, port: u16 },
+    Tcp {
+        host: String,
+        port: u16,
+    },
+    Tls {
+        host: String,
+        port: u16,
+        tls: ClientTls,
+    },
     Unix(PathBuf),
 }
 
@@ -27,24 +38,34 @@ pub(crate) struct Upstream {
 }
 
 impl Upstream {
-    pub(crate) fn new(config: &hotclub_config::Upstream) -> Self {
+    /// One of those of `proxy`; over https `connector` connects.
+    pub(crate) fn new(
+        config: &hotclub_config::Upstream,
+        proxy: &hotclub_config::Proxy,
+        connector: Option<&TlsConnector>,
+    ) -> Result<Self, ProxyTlsError> {
         use hotclub_config::Upstream as To;
         let name = config.to_string();
         let authority = name.split_once("://").map_or("localhost", |(_, rest)| rest);
-        let address = match config {
-            To::Http { host, port } | To::Https { host, port } => Address::Tcp {
+        let address = match (config, connector) {
+            (To::Https { host, port }, Some(connector)) => Address::Tls {
+                tls: ClientTls::new(connector, proxy.tls_name.as_deref(), host)?,
                 host: host.clone(),
                 port: *port,
             },
-            To::Unix(path) => Address::Unix(path.clone()),
+            (To::Http { host, port } | To::Https { host, port }, _) => Address::Tcp {
+                host: host.clone(),
+                port: *port,
+            },
+            (To::Unix(path), _) => Address::Unix(path.clone()),
         };
-        Self {
+        Ok(Self {
             address,
             authority: authority.to_owned(),
             name,
             health: Mutex::default(),
             active: AtomicUsize::new(0),
-        }
+        })
     }
 
     pub(crate) fn health(&self) -> Health {

@@ -5,6 +5,7 @@ mod answers;
 mod choosing;
 mod failing;
 mod requests;
+mod secured;
 mod streaming;
 mod tunnels;
 

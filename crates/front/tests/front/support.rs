@@ -44,7 +44,7 @@ pub(crate) fn pass_on_trusting(
         linger_time: Duration::from_millis(300),
         ..Limits::default()
     };
-    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy)));
+    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy).unwrap()));
     start(folder, limits, trusted, |hosts| {
         Site::new("site", hosts, vec![mount], None)
     })
@@ -53,7 +53,7 @@ pub(crate) fn pass_on_trusting(
 /// A front that passes everything on and compresses what comes back; it believes what is said of the client.
 pub(crate) fn compress(to: &Backend, mode: Compress) -> Served {
     let proxy = Proxy::new(hotclub_config::Mount::root(), vec![to.upstream()]);
-    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy)));
+    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy).unwrap()));
     let trusted = TrustedProxies::parse(["127.0.0.1"]).unwrap();
     let folder = tempfile::tempdir().unwrap();
     start(folder, Limits::default(), trusted, |hosts| {

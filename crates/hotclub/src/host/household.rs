@@ -20,6 +20,7 @@ use super::tenant::{Ground, Raised, Wish, raise};
 use super::{Source, Wanted};
 use crate::apart::{self, Apart};
 use crate::console::{Console, Event, Failure, Hosting, SiteState};
+use crate::face;
 use crate::https::Certifier;
 use crate::listeners::Listeners;
 use crate::signals::{Order, Signals};
@@ -810,8 +811,15 @@ async fn stage(
     wanted: &Wanted,
     console: &Console,
 ) -> Result<Stage, Failure> {
-    let threads = wanted.sites.iter().map(|site| site.app.threads as usize);
-    let threads = crate::front_threads(threads.max().unwrap_or(1));
+    let has_app = wanted.sites.iter().any(|site| face::has_app(site));
+    let threads = match (&opening.source, has_app) {
+        // Nobody else needs the cores.
+        (Source::Site(_), false) => crate::front_threads_alone(),
+        _ => {
+            let threads = wanted.sites.iter().map(|site| site.app.threads as usize);
+            crate::front_threads(threads.max().unwrap_or(1))
+        }
+    };
     let log = opening.log.take();
     if let Some(Separation { user, can_mount }) = opening.apart {
         let (apart, how) = Apart::open(apart::Opening {

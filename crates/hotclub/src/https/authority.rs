@@ -12,13 +12,20 @@ use crate::console::Failure;
 
 /// What no authority could do for this site.
 pub(super) fn faults(site: &Site) -> Vec<Fault> {
-    let is_https = |listen: &Listen| matches!(listen, Listen::Https(_));
-    let wants = site.server.listen.iter().any(is_https);
-    if !wants {
+    let https = site.server.listen.iter().filter_map(|listen| match listen {
+        Listen::Https(address) => Some(address.ip().is_loopback()),
+        Listen::Tcp(_) | Listen::Unix(_) => None,
+    });
+    let only_here: Vec<bool> = https.collect();
+    if only_here.is_empty() {
         return Vec::new();
     }
     let own = "give a certificate of your own: certificate and key under [https]";
     if site.all_hosts().next().is_none() {
+        // Then the local authority vouches for localhost.
+        if only_here.iter().all(|here| *here) {
+            return Vec::new();
+        }
         let fault = site.fault_at(
             "server.listen",
             "no host says what a certificate would be for",
@@ -48,7 +55,7 @@ pub(super) fn wish(site: &Site, hosts: Vec<String>, state: &Path) -> Result<Wish
             "{} listens for https, and no host says what a certificate would be for",
             site.name
         ))
-        .hint("write hosts = [\"example.com\"], or certificate and key under [https]"));
+        .hint("write hosts = [\"example.com\"], or certificate and key under [https], or local = true while you develop"));
     }
     let external = acme.external_account.as_ref().map(|external| {
         Ok::<_, Failure>(ExternalAccount {

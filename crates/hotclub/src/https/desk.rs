@@ -20,10 +20,12 @@ struct Held {
     challenges: BTreeMap<String, Challenges>,
     /// The hosts of the site whose certificate those see who send no name.
     fallback_of: Option<Vec<String>>,
+    /// Handshakes see what is here.
+    is_open: bool,
 }
 
 impl Desk {
-    /// Takes everything off the keyring with the first certificate that comes.
+    /// Changes nothing on the keyring until it is opened.
     pub(super) fn new(keyring: Arc<Keyring>) -> Self {
         Self {
             keyring,
@@ -43,7 +45,34 @@ impl Desk {
             held.certificates.set_fallback(certificate);
             held.fallback_of = Some(hosts.to_vec());
         }
-        self.keyring.set_certificates(held.certificates.clone());
+        self.show(&held);
+    }
+
+    /// The same for names by which only this machine reaches us: who sends no name sees it as long as there is nothing
+    /// better.
+    pub(super) fn put_local(&self, hosts: &[String], certificate: &Certificate) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        for host in hosts {
+            held.certificates.insert(host, certificate);
+        }
+        if held.fallback_of.is_none() {
+            held.certificates.set_fallback(certificate);
+        }
+        self.show(&held);
+    }
+
+    fn show(&self, held: &Held) {
+        if held.is_open {
+            self.keyring.set_certificates(held.certificates.clone());
+        }
+    }
+
+    /// Puts what has come, and from here on what comes, in the place of everything that is on the keyring: a
+    /// reload never shows half of the certificates.
+    pub(super) fn open(&self) {
+        let mut held = self.held.lock().unwrap_or_else(PoisonError::into_inner);
+        held.is_open = true;
+        self.show(&held);
     }
 
     /// Adds to what authorities find for a site.

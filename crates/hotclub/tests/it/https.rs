@@ -1,7 +1,9 @@
 //! HTTPS, with the clients that people have: curl and openssl.
 
 mod acme;
+mod moods;
 mod own;
+mod trust;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output, Stdio};

@@ -3,5 +3,6 @@
 mod access;
 mod apart;
 mod host;
+mod large;
 mod pages;
 mod users;

@@ -12,10 +12,10 @@ use super::{certificate, curl, folder, run, s_client};
 use crate::hotclub;
 
 /// An authority of its own for one test, with a name server that knows one address for every name.
-struct Pebble {
+pub(super) struct Pebble {
     children: Vec<Child>,
-    folder: Project,
-    port: u16,
+    pub(super) folder: Project,
+    pub(super) port: u16,
     management: u16,
     http: u16,
     https: u16,
@@ -37,7 +37,7 @@ fn quiet(program: &str) -> Command {
 
 impl Pebble {
     /// `address` is where all names lead to; `keys` are the external accounts it knows, if it wants any.
-    fn start(address: &str, keys: Option<&str>) -> Self {
+    pub(super) fn start(address: &str, keys: Option<&str>) -> Self {
         let folder = folder();
         let (chain, key) = certificate(folder.dir(), "pebble", &["localhost"]);
         let [port, management, http, https, dns, mock] = std::array::from_fn(|_| free_port());
@@ -91,7 +91,7 @@ impl Pebble {
     }
 
     /// A site of pages for `a.test`, with more in `[https.acme]`.
-    fn site(&self, more: &str) -> Project {
+    pub(super) fn site(&self, more: &str) -> Project {
         let site = folder();
         let text = format!(
             "name = \"site\"\nhosts = [\"a.test\", \"www.a.test\"]\n[static]\nroot = \"public\"\n[server]\n\
@@ -122,7 +122,7 @@ impl Drop for Pebble {
     }
 }
 
-fn up(site: &Project) -> Launch {
+pub(super) fn up(site: &Project) -> Launch {
     hotclub()
         .arg("up")
         .arg(site.dir())
@@ -131,7 +131,7 @@ fn up(site: &Project) -> Launch {
 }
 
 /// What the site's own file of chain and key holds.
-fn kept(site: &Project) -> String {
+pub(super) fn kept(site: &Project) -> String {
     let path = site.path(".hotclub/https/site.pem");
     let mode = fs::metadata(&path).unwrap().permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -139,7 +139,7 @@ fn kept(site: &Project) -> String {
 }
 
 #[track_caller]
-fn serves(program: &Program, pebble: &Pebble) {
+pub(super) fn serves(program: &Program, pebble: &Pebble) {
     for name in ["a.test", "www.a.test"] {
         let answer = curl(program, &pebble.root(), name, &[]);
         assert_eq!(answer, (200, "home".to_owned()), "{name}");

@@ -60,6 +60,11 @@ fn a_password_is_asked_for_and_what_passwd_printed_is_known() {
     ] {
         let answer = program.get_with("/admin/", &[("Authorization", field)]);
         assert_eq!(answer.status, status, "{field}");
+        if status == 200 {
+            // No cache on the way keeps it for others.
+            let cached = answer.header("cache-control").unwrap();
+            assert!(cached.starts_with("private, "), "{cached}");
+        }
     }
     for path in [
         "/admin",

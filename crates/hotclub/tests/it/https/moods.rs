@@ -1,0 +1,126 @@
+//! Authorities that refuse, and that want to be asked again sooner: pebble behind one with moods.
+
+use std::fs;
+use std::io::{BufRead as _, BufReader};
+use std::process::{Child, Command, Stdio};
+
+use hotclub_testkit::{Project, until};
+
+use super::acme::{Pebble, kept, serves, up};
+use super::run;
+use crate::serve::interpreter;
+
+/// Ended when dropped.
+struct Moody {
+    child: Child,
+    port: u16,
+}
+
+impl Moody {
+    fn before(pebble: &Pebble, mood: &str) -> Self {
+        pebble.folder.write("mood", mood);
+        let folder = pebble.folder.dir();
+        let mut child = Command::new(interpreter())
+            .arg(concat!(
+                env!("CARGO_MANIFEST_DIR"),
+                "/tests/it/https/moody.py"
+            ))
+            .args(["pebble.pem", "pebble.key", &pebble.port.to_string(), "mood"])
+            .current_dir(folder)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        Self {
+            child,
+            port: line.trim().parse().unwrap(),
+        }
+    }
+
+    /// A site of pebble's that asks these authorities instead.
+    fn site(pebble: &Pebble, ports: &[u16]) -> Project {
+        let site = pebble.site("");
+        let text = fs::read_to_string(site.path("hotclub.toml")).unwrap();
+        let urls: Vec<_> = ports
+            .iter()
+            .map(|port| format!("\"https://127.0.0.1:{port}/dir\""))
+            .collect();
+        let before = format!("directory = \"https://127.0.0.1:{}/dir\"", pebble.port);
+        let after = format!("directories = [{}]", urls.join(", "));
+        assert!(text.contains(&before));
+        site.write("hotclub.toml", &text.replace(&before, &after));
+        site
+    }
+}
+
+impl Drop for Moody {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
+}
+
+#[test]
+fn an_authority_that_counts_too_many_orders_is_named_and_asked_in_an_hour() {
+    let pebble = Pebble::start("127.0.0.1", None);
+    let moody = Moody::before(&pebble, "limited");
+    let site = Moody::site(&pebble, &[moody.port]);
+    let program = up(&site).allow("there is no certificate").serve();
+    program.says(&format!("127.0.0.1:{} refuses: ", moody.port));
+    program.says("too many certificates already issued");
+    program.says("it is tried again in an hour or later");
+    // HTTP is all that visitors have, and it goes on.
+    program.get_with("/", &[("Host", "a.test")]).expect(200);
+    program.stop();
+}
+
+#[test]
+fn the_next_authority_is_asked_when_one_is_down_and_another_refuses() {
+    let pebble = Pebble::start("127.0.0.1", None);
+    let moody = Moody::before(&pebble, "limited");
+    let site = Moody::site(&pebble, &[1, moody.port, pebble.port]);
+    let program = up(&site).serve();
+    program.says("127.0.0.1:1 cannot be asked");
+    program.says("the next authority is asked");
+    program.says("a new certificate for a.test, www.a.test");
+    serves(&program, &pebble);
+    program.stop();
+}
+
+#[test]
+fn a_certificate_that_its_authority_wants_renewed_is_renewed() {
+    let pebble = Pebble::start("127.0.0.1", None);
+    let moody = Moody::before(&pebble, "");
+    let site = Moody::site(&pebble, &[moody.port]);
+    let program = up(&site).serve();
+    program.says("a new certificate for a.test, www.a.test");
+    let first = kept(&site);
+    program.stop();
+    // Nobody wants anything: it stays.
+    let program = up(&site).serve();
+    serves(&program, &pebble);
+    assert_eq!(kept(&site), first);
+    program.stop();
+
+    pebble.folder.write("mood", "hurry");
+    let program = up(&site).serve();
+    program.says("a new certificate for a.test, www.a.test");
+    assert_ne!(kept(&site), first);
+    let serial = |name: &str| {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["x509", "-noout", "-serial", "-in"]);
+        run(openssl.arg(site.path(name))).stdout
+    };
+    site.write("first.pem", &first);
+    assert_ne!(serial("first.pem"), serial(".hotclub/https/site.pem"));
+    until("the new one to be shown", || {
+        let shown = super::s_client(&program, "a.test", &["-showcerts"]);
+        let new = kept(&site);
+        let body = new.lines().nth(5).unwrap();
+        shown.contains(body).then_some(())
+    });
+    program.stop();
+}
