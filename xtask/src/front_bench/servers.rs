@@ -102,7 +102,7 @@ fn started(name: &'static str, command: &mut Command, place: &Place<'_>) -> Resu
     };
     let began = Instant::now();
     let path = if name == "upstream" { "/up/" } else { "/4k" };
-    while !http::get(server.http, path).is_ok_and(|answer| answer.status == 200) {
+    while !http::get_with(server.http, path, &[]).is_ok_and(|answer| answer.status == 200) {
         interrupt::check()?;
         if began.elapsed() > START {
             bail!("{name} does not serve:\n{}", fs::read_to_string(&log)?);
