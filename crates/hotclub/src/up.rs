@@ -49,7 +49,7 @@ pub(crate) async fn run(
         systemd,
         owner,
     };
-    let outcome = serve(beginning, site, &mut signals, &mut database).await;
+    let outcome = Box::pin(serve(beginning, site, &mut signals, &mut database)).await;
     match &database {
         Database::Managed(server) => {
             tokio::select! {
