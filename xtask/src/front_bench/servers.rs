@@ -61,7 +61,7 @@ pub(super) fn start(tools: &Tools, work: &Path) -> Result<Servers> {
         all: Vec::new(),
         versions: BTreeMap::new(),
         commands: BTreeMap::new(),
-        upstream: upstream,
+        upstream,
     };
     for name in NAMES {
         let place = Place {
