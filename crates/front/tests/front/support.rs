@@ -65,7 +65,7 @@ pub(crate) fn compress(to: &Backend, mode: Compress) -> Served {
 pub(crate) fn keep(to: &Backend, change: impl FnOnce(&mut Cache)) -> Served {
     let mut proxy = Proxy::new(hotclub_config::Mount::root(), vec![to.upstream()]);
     proxy.max_fails = 0;
-    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy)));
+    let mount = Mount::proxy(Arc::new(hotclub_front::Proxy::new(proxy).unwrap()));
     let mut cache = Cache {
         enabled: true,
         ..Cache::default()
