@@ -251,7 +251,7 @@ mod tests {
     fn an_age_is_what_caches_before_us_say() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let came = Instant::now();
-        let age = |lines| Birth::of(&fields(lines), came, came, now).age.as_secs();
+        let age = |lines: &[(&str, &str)]| Birth::of(&fields(lines), came, came, now).age.as_secs();
         assert_eq!(age(&[]), 0);
         assert_eq!(age(&[("Age", "30")]), 30);
         assert_eq!(age(&[("Age", "30, 50")]), 30);
