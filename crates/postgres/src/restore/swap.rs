@@ -45,6 +45,8 @@ pub async fn settle(store: &Store, holdings: &Holdings) -> Result<Option<Settled
         Phase::Swapped => true,
     };
     if !swapped {
+        // Said before the fresh database goes: a kill behind that must not look like a swap.
+        journal.mark(store, Phase::Making)?;
         undone(store, holdings, &journal).await?;
         return Ok(Some(Settled::Undone));
     }
