@@ -12,6 +12,8 @@ import { pathToFileURL } from 'node:url'
 const folder = path.resolve(process.argv[2])
 const suite = path.join(folder, 'node_modules', 'http-cache-tests')
 const part = name => import(pathToFileURL(path.join(suite, name)))
+// The suite talks while it works.
+console.log = console.error
 const say = line => process.stdout.write(JSON.stringify(line) + '\n')
 
 // The suite's own server listens on every address; its handlers do not care.

@@ -259,7 +259,10 @@ impl Exchange<'_> {
                 }
             }
             // Said once, by whoever could not raise it; or done by somebody.
-            Trouble::Closed | Trouble::Maintenance { .. } | Trouble::AccessBusy => {}
+            Trouble::Closed
+            | Trouble::Maintenance { .. }
+            | Trouble::AccessBusy
+            | Trouble::NotCached => {}
             _ if trouble.status() >= 500 => {
                 tracing::error!(id, status = trouble.status(), "{trouble}");
             }
