@@ -171,7 +171,10 @@ fn site(upstream: &str) -> Project {
 fn a_linter_finds_no_fault_with_what_is_answered() {
     let python = need!(python());
     let app = app_of(APP);
-    let app = serve("app", app.dir(), 1).allow("as asked").serve();
+    let app = serve("app", app.dir(), 1)
+        .allow("as asked")
+        .allow("Traceback")
+        .serve();
     let site = site(app.address());
     let launch = hotclub().arg("up").arg(site.dir());
     let mut program = launch
