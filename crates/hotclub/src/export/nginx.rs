@@ -29,7 +29,12 @@ pub(super) fn config(plan: &Plan, ends: &Ends<'_>) -> String {
         size(plan.max_body)
     );
     for (name, value) in &plan.headers {
-        let _ = writeln!(text, "    add_header {name} {} always;", quoted(value));
+        // What the app says of the same gives way, as it does here.
+        let _ = writeln!(
+            text,
+            "    proxy_hide_header {name};\n    add_header {name} {} always;",
+            quoted(value)
+        );
     }
     folders(plan, &mut text);
     redirects(plan, &mut text);
