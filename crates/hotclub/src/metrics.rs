@@ -176,7 +176,7 @@ fn caches(text: &mut Exposition, sites: &[(String, CacheStats)]) {
         }
     }
     let help = "Answers that are kept now.";
-    let mut family = text.family("hotclub_cache_answers", Kind::Gauge, help);
+    let mut family = text.family("hotclub_cache_entries", Kind::Gauge, help);
     for (site, stats) in sites {
         family.sample(&[("site", site)], stats.answers);
     }
