@@ -167,9 +167,18 @@ impl Served {
     /// The lines of the access log, when the front is gone.
     pub(crate) fn log(self) -> Vec<String> {
         self.front.kill();
-        let text = std::fs::read_to_string(self.folder.path().join("access.log")).unwrap();
+        let text = logged(&self.folder);
         text.lines().map(str::to_owned).collect()
     }
+
+    /// Whether there is a line yet: what ends by itself writes it when it has let go of all else.
+    pub(crate) fn has_logged(&self) -> bool {
+        !logged(&self.folder).is_empty()
+    }
+}
+
+fn logged(folder: &tempfile::TempDir) -> String {
+    std::fs::read_to_string(folder.path().join("access.log")).unwrap()
 }
 
 pub(crate) fn read_to_end(stream: &mut TcpStream) -> String {

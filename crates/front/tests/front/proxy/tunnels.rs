@@ -62,6 +62,7 @@ fn bytes_pass_in_both_directions_after_the_101() {
     assert_eq!(field(asked, "sec-thing").as_deref(), Some("1"));
     drop(stream);
     until("the upstream's end is closed", || backend.open() == 0);
+    until("the log's line", || served.has_logged());
     let log = served.log();
     assert!(
         log[0].contains("\"GET /ws HTTP/1.1\" 101 100006 "),
