@@ -73,6 +73,10 @@ pub(crate) fn parse(head: &[u8], to_head: bool) -> Result<ResponseHead, Cause> {
     let (Some(status), Some(minor)) = (parsed.code, parsed.version) else {
         return Err(Cause::Malformed("what is not HTTP"));
     };
+    // RFC 9110, 15: outside of this there is no status.
+    if !(100..1000).contains(&status) {
+        return Err(Cause::Malformed("what is not HTTP"));
+    }
     let lines = Lines(parsed.headers);
     let reason = parsed.reason.unwrap_or_default();
     let bodiless = to_head || status < 200 || matches!(status, 204 | 304);
