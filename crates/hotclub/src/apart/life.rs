@@ -216,12 +216,12 @@ impl Life {
 
     /// Lets it end, or kills it after `grace`; its last lines are written then.
     pub(super) fn end(&mut self, grace: Duration) -> impl Future<Output = ()> + Send + use<> {
-        self.orders = None;
-        self.current.lock().take();
         if let Some(farewell) = self.farewell.take() {
             // It may have ended by itself.
             let _ = farewell.send(grace);
         }
+        self.orders = None;
+        self.current.lock().take();
         let (ended, scribe) = (self.ended(), self.scribe.take());
         async move {
             ended.await;
@@ -303,9 +303,8 @@ async fn attend(
 ) {
     tokio::pin!(hearing);
     tokio::select! {
-        _ = process.wait() => {}
-        // It closes the socket a moment before it is dead, or says what nobody understands.
-        () = &mut hearing => {}
+        // First: one that was told to go may be gone before this is looked at.
+        biased;
         grace = farewell => {
             let grace = grace.unwrap_or_default();
             if let Err(error) = process.wait_or_kill(grace).await {
@@ -313,6 +312,9 @@ async fn attend(
             }
             return;
         }
+        _ = process.wait() => {}
+        // It closes the socket a moment before it is dead, or says what nobody understands.
+        () = &mut hearing => {}
     }
     match process.wait_or_kill(Duration::from_secs(1)).await {
         Ok(Ending::Graceful(status)) => {
