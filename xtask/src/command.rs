@@ -1,5 +1,6 @@
 //! Runs programs for a task: shown while they run and kept for reading, or quiet unless they fail.
 
+use std::fmt::Write as _;
 use std::io::{BufRead, BufReader, PipeReader};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -29,6 +30,17 @@ pub(crate) struct Finished {
 pub(crate) fn shown(command: &mut Command, limit: Duration) -> Result<Finished> {
     eprintln!("  $ {}", describe(command));
     follow(command, limit, |line| eprintln!("  {line}"))
+}
+
+/// As `shown`, for one of several at a time: everything is shown in one piece when the command has ended.
+pub(crate) fn shown_at_end(command: &mut Command, limit: Duration) -> Result<Finished> {
+    let finished = follow(command, limit, |_| ())?;
+    let mut text = format!("  $ {}\n", describe(command));
+    for line in finished.output.lines() {
+        let _ = writeln!(text, "  {line}");
+    }
+    eprint!("{text}");
+    Ok(finished)
 }
 
 /// Runs the command silently; its output is part of the error when it fails.

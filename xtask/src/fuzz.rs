@@ -6,6 +6,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
+use std::sync::Mutex;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -76,26 +77,44 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     Ok(ExitCode::FAILURE)
 }
 
-/// Builds and runs the targets, each for its seconds; returns those that broke.
-pub(crate) fn all(targets: &[&str], seconds: impl Fn(&str) -> u64) -> Result<Vec<String>> {
+/// Builds the targets and runs one on each CPU, each for its seconds; returns those that broke.
+pub(crate) fn all(targets: &[&str], seconds: impl Fn(&str) -> u64 + Sync) -> Result<Vec<String>> {
     let built = build()?;
-    let mut broken = Vec::new();
-    for target in targets {
-        let seconds = seconds(target);
-        let folder = project::target().join("fuzz").join(target);
-        let corpus = folder.join("corpus");
-        fs::create_dir_all(&corpus)?;
-        seeds(target, &corpus)?;
-        let mut run = Command::new(built.join(target));
-        run.arg(&corpus)
-            .arg(format!("-max_total_time={seconds}"))
-            .arg(format!("-artifact_prefix={}/", folder.display()))
-            .args(["-max_len=20000", "-timeout=20", "-verbosity=0"]);
-        if !command::shown(&mut run, Duration::from_secs(seconds + 120))?.success {
-            broken.push((*target).to_owned());
+    let (waiting, broken) = (Mutex::new(targets.iter()), Mutex::new(Vec::new()));
+    let next = || waiting.lock().ok()?.next();
+    let work = || {
+        while let Some(target) = next() {
+            if !holds(&built, target, seconds(target))?
+                && let Ok(mut broken) = broken.lock()
+            {
+                broken.push((*target).to_owned());
+            }
         }
-    }
-    Ok(broken)
+        Ok(())
+    };
+    let at_once = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        let workers: Vec<_> = (0..at_once).map(|_| scope.spawn(work)).collect();
+        workers.into_iter().try_for_each(|worker| {
+            let outcome = worker.join();
+            outcome.unwrap_or_else(|_| bail!("a fuzzing thread panicked"))
+        })
+    })?;
+    Ok(broken.into_inner().unwrap_or_default())
+}
+
+fn holds(built: &Path, target: &str, seconds: u64) -> Result<bool> {
+    let folder = project::target().join("fuzz").join(target);
+    let corpus = folder.join("corpus");
+    fs::create_dir_all(&corpus)?;
+    seeds(target, &corpus)?;
+    let mut run = Command::new(built.join(target));
+    run.arg(&corpus)
+        .arg(format!("-max_total_time={seconds}"))
+        .arg(format!("-artifact_prefix={}/", folder.display()))
+        .args(["-max_len=20000", "-timeout=20", "-verbosity=0"]);
+    let finished = command::shown_at_end(&mut run, Duration::from_secs(seconds + 120))?;
+    Ok(finished.success)
 }
 
 fn build() -> Result<PathBuf> {

@@ -15,7 +15,7 @@ use super::step::Outcome;
 use crate::setup::Need;
 use crate::{command, project};
 
-const LIMIT: Duration = Duration::from_secs(1800);
+const LIMIT: Duration = Duration::from_secs(2700);
 
 /// Tests with one of these words in their name need that thing; they are left out, and counted as
 /// skipped, where it is missing.
