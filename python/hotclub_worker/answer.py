@@ -10,10 +10,11 @@ from collections.abc import Sequence
 from socket import SCM_RIGHTS, SOL_SOCKET, socket
 from typing import Any, Callable, Optional
 
-from hotclub_worker import head as heads
 from hotclub_worker import report
 from hotclub_worker.board import CANCEL
 from hotclub_worker.files import FileWrapper
+from hotclub_worker.head import encode, status_line
+from hotclub_worker.head import statuses as _statuses
 from hotclub_worker.wire import (
     ABORT,
     BODY,
@@ -52,6 +53,7 @@ class Answer:
         "cells",
         "ended",
         "environ",
+        "full",
         "head",
         "head_sent",
         "length",
@@ -80,6 +82,8 @@ class Answer:
         self.bodiless: bool = environ.get("REQUEST_METHOD") == "HEAD"
         self.head: Optional[bytes] = None
         self.head_sent = False
+        #: Whether method and status leave room for a body.
+        self.full = False
         self.ended = False
         self.lost = False
         self.overlong = False
@@ -97,8 +101,10 @@ class Answer:
                 exc_info = None
         elif self.head is not None:
             raise AppFault("start_response was called a second time without exc_info")
-        self.status, reason = heads.status_line(status)
-        self.head, self.length = heads.encode(reason, headers)
+        known = _statuses.get(status) or status_line(status)
+        self.status, reason, has_body = known
+        self.full = has_body and not self.bodiless
+        self.head, self.length = encode(reason, headers)
         return self.write
 
     def write(self, data: bytes) -> None:
@@ -118,15 +124,11 @@ class Answer:
                 raise AppFault(f"the app gave {type(body).__name__} where bytes belong")
         else:
             body = b"".join(chunks)
-        if not self.head_sent and self.length < 0:
-            self.length = len(body)
-        elif (
-            not self.head_sent
-            and not self.bodiless
-            and self._needs_body()
-            and (len(body) < self.length)
-        ):
-            raise self._too_short(len(body))
+        if not self.head_sent:
+            if self.length < 0:
+                self.length = len(body)
+            elif len(body) < self.length and self.full:
+                raise self._too_short(len(body))
         if body:
             self.part(body)
 
@@ -136,12 +138,23 @@ class Answer:
             raise AppFault(f"the app gave {type(data).__name__} where bytes belong")
         if self.head is None:
             raise AppFault("the app gave a body before it called start_response")
+        length, size = self.length, len(data)
+        if size == length and self.full and size < _VECTOR_FROM and not self.head_sent:
+            # The usual answer: all of it is here, and goes out in one frame by one send.
+            self.head_sent = self.ended = True
+            head = self.head
+            start = _pack(HEAD, END, self.status, len(head), self.request, size, self.started)
+            try:
+                self.reply.sendall(start + head + data)
+            except OSError as error:
+                raise self._gone(error) from error
+            self.sent = size
+            return True
         if self.ended:
-            return self._beyond(len(data))
-        if self.bodiless or not self._needs_body():
+            return self._beyond(size)
+        if not self.full:
             self._frame(HEAD, b"", True)
             return False
-        length, size = self.length, len(data)
         if length < 0:
             end = False
         else:
@@ -160,7 +173,7 @@ class Answer:
 
     def file(self, wrapper: FileWrapper) -> bool:
         """Passes a regular file's descriptor on; False when it must be iterated instead."""
-        if self.head is None or self.bodiless or self.ended or not self._needs_body():
+        if self.head is None or self.ended or not self.full:
             return False
         stretch = wrapper.stretch()
         if stretch is None:
@@ -196,7 +209,7 @@ class Answer:
             return
         if self.head is None:
             raise AppFault("the app never called start_response")
-        if not self.bodiless and self._needs_body() and self.sent < self.length:
+        if self.full and self.sent < self.length:
             raise self._too_short(self.sent)
         self._frame(BODY if self.head_sent else HEAD, b"", True)
 
@@ -214,10 +227,6 @@ class Answer:
     def cancelled(self) -> bool:
         """Whether the front has said that the client left."""
         return self.cells[CANCEL] == self.request
-
-    def _needs_body(self) -> bool:
-        status = self.status
-        return not (status == 304 or status == 204 or status < 200)
 
     def _frame(self, kind: int, data: bytes, end: bool) -> None:
         flags = END if end else 0
@@ -273,7 +282,7 @@ class Answer:
                 return
 
     def _beyond(self, size: int) -> bool:
-        if not self.overlong and not self.bodiless and self._needs_body():
+        if not self.overlong and self.full:
             self._tell(f"the app gave more bytes than its Content-Length of {self.length}; cut off")
         self.overlong = True
         return False

@@ -33,24 +33,24 @@ _CONTROLS = bytes(byte for byte in range(32) if byte != 9) + b"\x7f"
 _TABLE_MAX = 1000
 
 _names: "dict[str, int]" = {}
-_statuses: "dict[str, tuple[int, str]]" = {}
+#: By status line: code, reason, and whether such an answer has a body.
+statuses: "dict[str, tuple[int, str, bool]]" = {}
 _warned: "set[str]" = set()
 
 
-def status_line(status: Any) -> "tuple[int, str]":
-    """Code and reason of `200 OK`; the reason may be missing."""
-    known = _statuses.get(status)
-    if known is not None:
-        return known
+def status_line(status: Any) -> "tuple[int, str, bool]":
+    """Reads a line like `200 OK` and keeps it in `statuses`; the reason may be missing."""
     if not isinstance(status, str):
         raise TypeError(f"the status is {type(status).__name__}, not str: {status!r}")
     digits, space, reason = status[:3], status[3:4], status[4:]
     digits_fit = len(digits) == 3 and digits.isascii() and digits.isdigit() and digits >= "100"
     if not digits_fit or space not in ("", " "):
         raise ValueError(f"the status is not like '200 OK': {status!r}")
-    if len(_statuses) < _TABLE_MAX:
-        _statuses[status] = (int(digits), reason)
-    return int(digits), reason
+    code = int(digits)
+    known = code, reason, code >= 200 and code != 204 and code != 304
+    if len(statuses) < _TABLE_MAX:
+        statuses[status] = known
+    return known
 
 
 def encode(reason: str, headers: Any) -> "tuple[bytes, int]":

@@ -127,7 +127,7 @@ def serve(
                 with body:
                     handle(app, environ, answer, strayed)
         else:
-            environ["wsgi.input"] = BytesIO(view[end:size])
+            environ["wsgi.input"] = BytesIO(view[end:size]) if size > end else BytesIO()
             handle(app, environ, answer, strayed)
         lost = answer.lost
         # Nothing of this request may live on while the next recv waits, perhaps for hours.
@@ -156,7 +156,8 @@ def handle(app: App, environ: "dict[str, Any]", answer: Answer, strayed: Strayed
             answer.whole(result)
         elif kind is not FileWrapper or not answer.file(result):
             _iterate(result, answer)
-        answer.finish()
+        if not answer.ended:
+            answer.finish()
     except BaseException as error:
         failure = error
     if strayed.flag:
@@ -183,7 +184,7 @@ def _iterate(result: Any, answer: Answer) -> None:
         # An empty part is allowed and is not sent: it may come before start_response.
         if (chunk or not isinstance(chunk, bytes)) and not answer.part(chunk):
             return
-        if answer.cancelled() and not answer.ended:
+        if not answer.ended and answer.cancelled():
             raise Cancelled
 
 

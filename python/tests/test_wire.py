@@ -136,7 +136,7 @@ class Heads(unittest.TestCase):
             head.encode("OK", [(f"X-Made-{number}", "a")])
             head.status_line(f"200 Made {number}")
         self.assertLessEqual(len(head._names), 1000)
-        self.assertLessEqual(len(head._statuses), 1000)
+        self.assertLessEqual(len(head.statuses), 1000)
 
 
 if __name__ == "__main__":
