@@ -83,7 +83,10 @@ async fn release(
     database: &Database,
     console: &Console,
 ) -> Result<(), Failure> {
-    let default = || vec![migrate::DEFAULT_COMMAND.to_owned()];
+    // Without a database, `migrate` is an error of Django's.
+    let has_database = project.inspection.default_database().is_some();
+    let migration = has_database.then(|| migrate::DEFAULT_COMMAND.to_owned());
+    let default = || migration.into_iter().collect();
     let commands = project.site.release.command.clone().unwrap_or_else(default);
     if commands.is_empty() {
         return Ok(());

@@ -52,6 +52,25 @@ fn an_https_only_site_is_probed_as_its_visitors_ask() {
 }
 
 #[test]
+fn a_site_without_a_database_needs_no_migrations() {
+    let python = need!(python());
+    let project = plain(&python);
+    project
+        .append(
+            "mysite/settings.py",
+            "\nDATABASES = {}\nINSTALLED_APPS = []\nMIDDLEWARE = []\n",
+        )
+        .write(
+            "mysite/urls.py",
+            "from django.http import HttpResponse\nfrom django.urls import path\n\n\
+             urlpatterns = [path('', lambda request: HttpResponse('no rows'))]\n",
+        );
+    let program = up(&project).serve();
+    assert_eq!(program.get("/").expect(200).text(), "no rows");
+    program.stop();
+}
+
+#[test]
 fn a_star_in_csrf_trusted_origins_is_explained() {
     let python = need!(python());
     let project = plain(&python);
