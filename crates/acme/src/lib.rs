@@ -12,10 +12,17 @@ mod store;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::SystemTime;
 
 pub use keeper::keep;
 pub use order::Trouble;
 pub use store::stored;
+
+/// Until when the first certificate of a chain (PEM) is valid.
+#[must_use]
+pub fn valid_until(chain: &str) -> Option<SystemTime> {
+    Some(expiry::Leaf::read(chain)?.validity.until)
+}
 
 /// What one site wants.
 #[derive(Clone, Debug)]

@@ -1,5 +1,6 @@
 //! The release commands, which for Django are `python manage.py migrate --noinput`.
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -8,7 +9,7 @@ use thiserror::Error;
 use crate::app::App;
 use crate::inspect::missing_driver;
 use crate::progress::{Report, Step};
-use crate::run::{self, Ran, run as run_program, tail};
+use crate::run::{self, Ran, run_over, tail};
 use crate::traceback::shorten;
 
 pub const DEFAULT_COMMAND: &str = "python manage.py migrate --noinput";
@@ -60,12 +61,18 @@ impl MigrateError {
 }
 
 /// Runs the commands one after the other in manage.py's folder; the first that fails ends it. All
-/// output goes to `<state>/log/release.log`.
-pub async fn run(app: &App, commands: &[String], report: Report<'_>) -> Result<(), MigrateError> {
+/// output goes to `<state>/log/release.log`. `held` is the standard input of each, at whose end it stands: a lock on
+/// it outlives us for as long as a command does.
+pub async fn run(
+    app: &App,
+    commands: &[String],
+    held: &File,
+    report: Report<'_>,
+) -> Result<(), MigrateError> {
     let log = app.log("release");
     run::clear_log(&log);
     for command in commands {
-        let ran = one(app, command, &log, report).await?;
+        let ran = one(app, command, (held, &log), report).await?;
         if !ran.status.success() {
             let cause = cause(app, &ran.lines);
             let (command, status) = (command.clone(), ran.status.to_string());
@@ -83,7 +90,7 @@ pub async fn run(app: &App, commands: &[String], report: Report<'_>) -> Result<(
 async fn one(
     app: &App,
     command: &str,
-    log: &Path,
+    (held, log): (&File, &Path),
     report: Report<'_>,
 ) -> Result<Ran, MigrateError> {
     let words = shell_words::split(command).map_err(|source| MigrateError::Unreadable {
@@ -93,11 +100,13 @@ async fn one(
     let (program, arguments) = words.split_first().ok_or(MigrateError::Empty)?;
     let mut process = app.command(program);
     process.args(arguments);
-    let ran = run_program(process, log, Step::Migrate, report).await;
-    ran.map_err(|source| MigrateError::Run {
+    let failed = |source| MigrateError::Run {
         command: command.into(),
         source,
-    })
+    };
+    let held = held.try_clone().map_err(failed)?;
+    let ran = run_over(held.into(), process, (log, Step::Migrate), report).await;
+    ran.map_err(failed)
 }
 
 /// An exception shortened to the user's frames, or the last lines (Django's CommandError and

@@ -39,16 +39,26 @@ impl Drop for Group {
 
 /// Appends to `log`. An error is one of starting the program or of writing the log.
 pub(crate) async fn run(
-    mut command: Command,
+    command: Command,
     log: &Path,
     step: Step,
+    report: Report<'_>,
+) -> io::Result<Ran> {
+    run_over(Stdio::null(), command, (log, step), report).await
+}
+
+/// The same for a program whose standard input is something else than nothing.
+pub(crate) async fn run_over(
+    stdin: Stdio,
+    mut command: Command,
+    (log, step): (&Path, Step),
     report: Report<'_>,
 ) -> io::Result<Ran> {
     let mut log = open_log(log)?;
     writeln!(log, "$ {}", shown(&command))?;
     let (reader, writer) = io::pipe()?;
     command
-        .stdin(Stdio::null())
+        .stdin(stdin)
         .stdout(writer.try_clone()?)
         .stderr(writer)
         .process_group(0)

@@ -57,6 +57,9 @@ impl LogBuffer {
         let mut pending = self.pending.borrow_mut();
         let first = pending.text.is_empty();
         let (stamp, millis) = clock.now();
+        if self.log.is_labelled() {
+            line::label(&mut pending.text, entry, millis);
+        }
         match self.log.format() {
             Format::Combined => line::combined(&mut pending.text, entry, &stamp),
             Format::Json => line::json(&mut pending.text, entry, &stamp, millis),

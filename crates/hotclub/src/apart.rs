@@ -33,6 +33,7 @@ use crate::face::Face;
 use crate::host::stage::{Bill, Observed, Ready};
 use crate::listeners::Listeners;
 use crate::probe::Probe;
+use crate::visits::Visits;
 
 use life::{Birth, Life};
 use lodge::{Loan, Lodge};
@@ -52,6 +53,8 @@ pub(crate) struct Opening {
     pub(crate) limits: Limits,
     pub(crate) server: Server,
     pub(crate) log: Option<AccessLog>,
+    /// Where its lines are noted, too.
+    pub(crate) visits: Arc<Visits>,
     /// The folder of what belongs to no site.
     pub(crate) state: PathBuf,
     /// Whom it runs as; `None`: as we do.
@@ -100,6 +103,7 @@ impl Apart {
             root: lodge.as_ref().map(|lodge| lodge.root().to_owned()),
             user: opening.user,
             log: opening.log,
+            visits: opening.visits,
         };
         // The lanes of a generation send through whatever process there is.
         let current = life::Current::default();

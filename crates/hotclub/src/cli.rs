@@ -1,6 +1,10 @@
 //! The command line as it was typed. Each command's own file resolves it.
 
-use std::path::Path;
+use std::convert::Infallible;
+use std::path::{Path, PathBuf};
+
+use crate::control::STATE;
+use crate::releases::Home;
 
 mod cache;
 mod check;
@@ -81,7 +85,7 @@ pub(crate) enum Command {
     Remove(RemoveArgs),
     /// Set variables of a site on the host, and say where its variables come from
     Env(EnvArgs),
-    /// Show what a site's app and processes print
+    /// Show what a site's app and processes print, its requests, and what its database says
     Logs(LogsArgs),
     /// Say how the sites of the host fare, what is wrong, and what to do
     Status(StatusArgs),
@@ -186,4 +190,15 @@ impl Cli {
             | Command::Manage(_) => false,
         }
     }
+}
+
+/// A folder, or the name of a site that was deployed to the host of this machine: then its live release's code.
+fn place(text: &str) -> Result<PathBuf, Infallible> {
+    let dir = PathBuf::from(text);
+    if dir.is_dir() || !hotclub_config::is_name(text) {
+        return Ok(dir);
+    }
+    let state = std::env::var_os("HOTCLUB_STATE").map_or_else(|| STATE.into(), PathBuf::from);
+    let live = Home::of(&state, text).live_source();
+    Ok(if live.is_dir() { live } else { dir })
 }

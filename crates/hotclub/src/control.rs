@@ -49,6 +49,9 @@ pub(crate) enum Request {
     /// All sites, or one.
     Status {
         site: Option<String>,
+        /// Without what has to be added up on the disk.
+        #[serde(default)]
+        brief: bool,
     },
     /// New code, or new words of its files, by a new generation; all sites, or one.
     Reload {
@@ -150,6 +153,12 @@ mod tests {
     #[test]
     fn what_is_left_out_is_not_wanted() {
         let asked: Asked = serde_json::from_str(r#"{"hotclub":1,"do":"status"}"#).unwrap();
-        assert_eq!(asked.request, Request::Status { site: None });
+        assert_eq!(
+            asked.request,
+            Request::Status {
+                site: None,
+                brief: false
+            }
+        );
     }
 }

@@ -8,6 +8,7 @@ mod deploy;
 mod desk;
 mod env;
 mod household;
+mod latency;
 mod logs;
 mod rollback;
 pub(crate) mod stage;
@@ -161,11 +162,13 @@ pub(crate) async fn run(
     let socket = socket.unwrap_or_else(|| control::socket_of(&state));
     let socket = Socket::open(&socket, args.control_group.as_deref())?;
     let (asker, asks) = Asker::new();
-    let desk = Desk::new(asker, (&source, state.as_path()), console);
+    let visits = Arc::default();
+    let desk = Desk::new(asker, (&source, state.as_path()), &visits, console);
     let opening = Opening {
         source,
         listeners: listeners(&args.listen, &wanted, systemd)?,
         log: crate::up::access_log(&wanted.log, args.json)?,
+        visits,
         state,
         apart: Some(apart),
         asks,
@@ -225,6 +228,7 @@ pub(crate) async fn alone(
         source,
         listeners,
         log: crate::up::access_log(&wanted.log, args.json)?,
+        visits: Arc::default(),
         state: state.path().to_owned(),
         apart: None,
         // Nobody asks.

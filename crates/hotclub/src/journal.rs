@@ -116,7 +116,7 @@ impl Open {
 }
 
 /// `2026-11-28T09:57:21.123Z`
-fn stamp(now: OffsetDateTime) -> String {
+pub(crate) fn stamp(now: OffsetDateTime) -> String {
     let (year, month, day) = (now.year(), u8::from(now.month()), now.day());
     let (hour, minute, second) = (now.hour(), now.minute(), now.second());
     let millisecond = now.millisecond();

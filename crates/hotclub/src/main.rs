@@ -45,6 +45,7 @@ mod tuning;
 mod up;
 mod upgrade;
 mod users;
+mod visits;
 mod watch;
 mod watchdog;
 

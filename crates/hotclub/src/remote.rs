@@ -104,7 +104,7 @@ pub(crate) async fn remove(args: &RemoveArgs, console: &Console) -> Result<(), F
 
 pub(crate) async fn status(args: &StatusArgs, console: &Console) -> Result<(), Failure> {
     let site = args.site.clone();
-    let answered = ask(&args.at, Request::Status { site }, console).await?;
+    let answered = ask(&args.at, Request::Status { site, brief: false }, console).await?;
     if args.at.json {
         return print(&answered);
     }

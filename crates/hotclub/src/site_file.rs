@@ -7,6 +7,7 @@ use hotclub_config::{Fault, Faults, Site, unsupported};
 
 use crate::console::{Console, Failure};
 use crate::face;
+use crate::releases::{Home, Release};
 
 /// The site of a folder, with its doubts said.
 pub(crate) fn load(dir: &Path, console: &Console) -> Result<Site, Failure> {
@@ -14,7 +15,10 @@ pub(crate) fn load(dir: &Path, console: &Console) -> Result<Site, Failure> {
     if !dir.is_dir() {
         return Err(Failure::new(format!("{}: no such folder", dir.display())));
     }
-    let site = hotclub_config::load(&dir).map_err(|faults| faults_of(&faults))?;
+    let mut site = hotclub_config::load(&dir).map_err(|faults| faults_of(&faults))?;
+    if let Some(home) = Release::around(&dir).and_then(|release| release.home()) {
+        as_deployed(&mut site, &home)?;
+    }
     let missing = faults(&site);
     if !missing.is_empty() {
         return Err(faults_of(&missing));
@@ -23,6 +27,12 @@ pub(crate) fn load(dir: &Path, console: &Console) -> Result<Site, Failure> {
         console.doubts(&site.warnings.to_string());
     }
     Ok(site)
+}
+
+/// A release's own file does not say as what it was deployed, and with which variables over its own.
+fn as_deployed(site: &mut Site, home: &Home) -> Result<(), Failure> {
+    site.name = home.name();
+    hotclub_config::lay_over(site, &home.env_file()).map_err(|faults| faults_of(&faults))
 }
 
 /// The same during a reload: whoever started us has read the doubts.

@@ -8,6 +8,7 @@ use hotclub_supervise::RunAs;
 use nix::unistd::{Group, User};
 
 use crate::console::Failure;
+use crate::releases::Release;
 
 /// `None` when neither is given: the workers run as whoever started us.
 pub(crate) fn resolve(user: Option<&str>, group: Option<&str>) -> Result<Option<RunAs>, Failure> {
@@ -58,8 +59,8 @@ pub(crate) fn of_front(named: Option<&str>) -> Result<Option<RunAs>, Failure> {
     }
 }
 
-/// The user that a site's code runs as, when we are root: the one that `host.toml` names, else the owner of the
-/// site's folder. Nobody's code runs as root unless that is written.
+/// The user that a site's code runs as, when we are root: the one that `host.toml` names, else `hotclub-SITE` where
+/// there is one, else the owner of the site's folder. Nobody's code runs as root unless that is written.
 pub(crate) fn of_site(site: &Site, named: Option<&str>) -> Result<Option<RunAs>, Failure> {
     if !rustix::process::geteuid().is_root() {
         return match named {
@@ -74,21 +75,54 @@ pub(crate) fn of_site(site: &Site, named: Option<&str>) -> Result<Option<RunAs>,
         let (uid, gid) = find_user(name)?;
         return Ok((uid != 0).then_some(RunAs { uid, gid }));
     }
-    let dir = site.dir.display();
+    if let Some(own) = own_user(site) {
+        return Ok(Some(own));
+    }
     let owner = std::fs::metadata(&site.dir)?;
     if owner.uid() == 0 {
-        let name = &site.name;
-        return Err(Failure::new(format!("{dir} is root's folder, and no app runs as root")).hint(
-            format!(
-                "give it to a user of its own (chown -R USER {dir}), or name one in host.toml: [users] {name} = \"USER\""
-            ),
-        ));
+        return Err(nobody_to_run(site));
     }
     let known = User::from_uid(owner.uid().into()).ok().flatten();
     Ok(Some(RunAs {
         uid: owner.uid(),
         gid: known.map_or(owner.gid(), |user| user.gid.as_raw()),
     }))
+}
+
+/// What a user that is a site's alone is called.
+fn own_name(site: &Site) -> String {
+    format!("hotclub-{}", site.name)
+}
+
+fn own_user(site: &Site) -> Option<RunAs> {
+    let (uid, gid) = find_user(&own_name(site)).ok()?;
+    // The front's is nobody else's.
+    let is_taken = FRONT_USERS.contains(&own_name(site).as_str());
+    (uid != 0 && !is_taken).then_some(RunAs { uid, gid })
+}
+
+/// Says what to write, word by word.
+fn nobody_to_run(site: &Site) -> Failure {
+    let (name, own) = (&site.name, own_name(site));
+    let message = format!("no app runs as root, and {name} has no user of its own");
+    // As many characters as useradd takes.
+    let fits = own.len() <= 32 && !FRONT_USERS.contains(&own.as_str());
+    let own = if fits { own.as_str() } else { "USER" };
+    let make =
+        format!("useradd --system --user-group --no-create-home --shell /usr/sbin/nologin {own}");
+    let mut hint = format!("make one, and try again: {make}");
+    if !fits {
+        hint.push_str(&format!(
+            "\nand name it in host.toml: [users] {name} = \"USER\""
+        ));
+    }
+    if Release::around(&site.dir).is_none() {
+        let dir = site.dir.display();
+        hint.push_str(&format!(
+            "\nor give the folder to whom it belongs: chown -R USER {dir}"
+        ));
+    }
+    Failure::new(message).hint(hint)
 }
 
 /// What tells programs who they are.

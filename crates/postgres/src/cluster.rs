@@ -189,7 +189,12 @@ impl Cluster {
 
     /// The server's log.
     pub fn log_file(&self) -> PathBuf {
-        log::file(&self.inner.options.dir)
+        Self::log_in(&self.inner.options.dir)
+    }
+
+    /// The same of the cluster that is, or will be, in a folder.
+    pub fn log_in(dir: &Path) -> PathBuf {
+        log::file(dir)
     }
 
     /// How the app reaches its database once the server runs.

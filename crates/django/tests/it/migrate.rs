@@ -19,7 +19,9 @@ async fn migrations_run_once_and_are_not_pending_afterwards() {
     let site = Site::start().await;
     let lines = Mutex::new(Vec::new());
     let report = |progress: Progress| lines.lock().unwrap().push(progress.message);
-    run(&site.app, &default_command(), &report).await.unwrap();
+    run(&site.app, &default_command(), &held(), &report)
+        .await
+        .unwrap();
     let lines = lines.into_inner().unwrap();
     assert!(
         lines
@@ -48,7 +50,7 @@ class Migration(migrations.Migration):
 ",
     );
     site.append("mysite/settings.py", "INSTALLED_APPS += ['blog']");
-    let error = run(&site.app, &default_command(), &silent)
+    let error = run(&site.app, &default_command(), &held(), &silent)
         .await
         .unwrap_err();
     let MigrateError::Failed { cause, log, .. } = &error else {
@@ -71,7 +73,7 @@ class Migration(migrations.Migration):
 async fn djangos_own_checks_come_with_their_message_and_a_hint() {
     let site = Site::start().await;
     site.append("mysite/settings.py", "CSRF_TRUSTED_ORIGINS = ['*']");
-    let error = run(&site.app, &default_command(), &silent)
+    let error = run(&site.app, &default_command(), &held(), &silent)
         .await
         .unwrap_err();
     assert!(error.to_string().contains("4_0.E001"), "{error}");
@@ -91,4 +93,9 @@ async fn a_database_that_does_not_answer_is_an_unknown_and_no_failure() {
         panic!("{:?}", found.pending)
     };
     assert_eq!(kind, "OperationalError");
+}
+
+/// Nothing to read.
+fn held() -> std::fs::File {
+    tempfile::tempfile().unwrap()
 }

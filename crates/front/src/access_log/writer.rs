@@ -52,6 +52,8 @@ enum Batch {
 #[derive(Clone, Debug)]
 pub struct AccessLog {
     format: Format,
+    /// Each line begins with its site and its time.
+    labelled: bool,
     batches: SyncSender<Batch>,
     dropped: Arc<AtomicU64>,
     writer: Arc<Mutex<Option<JoinHandle<()>>>>,
@@ -72,10 +74,24 @@ impl AccessLog {
             .spawn(move || write(output, &receiver, &count))?;
         Ok(Self {
             format,
+            labelled: false,
             batches,
             dropped,
             writer: Arc::new(Mutex::new(Some(writer))),
         })
+    }
+
+    /// Has each line begin with its site and the milliseconds since 1970, a tab behind each.
+    #[must_use]
+    pub fn labelled(self) -> Self {
+        Self {
+            labelled: true,
+            ..self
+        }
+    }
+
+    pub(crate) fn is_labelled(&self) -> bool {
+        self.labelled
     }
 
     /// Lines that could not be written, since the start.

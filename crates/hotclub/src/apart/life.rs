@@ -19,6 +19,7 @@ use super::link::Socket;
 use super::log;
 use super::message::{Answer, Confinement, Order, Said, Setting};
 use crate::console::Failure;
+use crate::visits::Visits;
 
 /// Until it is confined: nothing of that waits for anybody.
 const BEGIN: Duration = Duration::from_secs(30);
@@ -34,6 +35,7 @@ pub(super) struct Birth {
     pub(super) user: Option<RunAs>,
     /// Written by us: the front has a pipe to us.
     pub(super) log: Option<AccessLog>,
+    pub(super) visits: Arc<Visits>,
 }
 
 /// Where parcels go: to the process that there is now.
@@ -94,7 +96,9 @@ impl Birth {
         let process = Process::spawn(self.command(theirs), None)
             .map_err(|error| Failure::new(format!("the front cannot be started: {error}")))?;
         let (orders, outgoing) = mpsc::unbounded_channel();
-        let (pipe, scribe) = self.log.as_ref().map(log::receive).transpose()?.unzip();
+        let pipe = self.log.as_ref();
+        let pipe = pipe.map(|log| log::receive(log, &self.visits));
+        let (pipe, scribe) = pipe.transpose()?.unzip();
         let begin = Order::Begin(Box::new(Setting::clone(&self.setting)));
         // The receiver is just below.
         let _ = orders.send((begin, pipe.into_iter().collect()));

@@ -94,7 +94,8 @@ impl Company {
         let lines = log.into_iter().next().zip(setting.log);
         let log = lines
             .map(|(pipe, format)| AccessLog::open(Sink::Pipe(pipe.into()), format))
-            .transpose()?;
+            .transpose()?
+            .map(AccessLog::labelled);
         let front = Front::start(Options {
             threads: setting.threads,
             limits: Limits::from(&setting.limits),

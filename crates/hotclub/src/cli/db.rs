@@ -43,8 +43,8 @@ impl DbCommand {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BackupArgs {
-    /// The project's folder
-    #[arg(default_value = ".")]
+    /// The project's folder, or the name of a site that was deployed here
+    #[arg(default_value = ".", value_name = "DIR|SITE", value_parser = super::place)]
     pub(crate) dir: PathBuf,
 
     /// Print the manifest as JSON
@@ -58,8 +58,8 @@ pub(crate) struct BackupArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct ShellArgs {
-    /// The project's folder
-    #[arg(default_value = ".")]
+    /// The project's folder, or the name of a site that was deployed here
+    #[arg(default_value = ".", value_name = "DIR|SITE", value_parser = super::place)]
     pub(crate) dir: PathBuf,
 
     /// As the cluster's superuser
@@ -73,8 +73,8 @@ pub(crate) struct ShellArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct BackupsArgs {
-    /// The project's folder
-    #[arg(default_value = ".")]
+    /// The project's folder, or the name of a site that was deployed here
+    #[arg(default_value = ".", value_name = "DIR|SITE", value_parser = super::place)]
     pub(crate) dir: PathBuf,
 
     /// Print JSON instead of a table
@@ -84,8 +84,8 @@ pub(crate) struct BackupsArgs {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct RestoreArgs {
-    /// The project's folder
-    #[arg(default_value = ".")]
+    /// The project's folder, or the name of a site that was deployed here
+    #[arg(default_value = ".", value_name = "DIR|SITE", value_parser = super::place)]
     pub(crate) dir: PathBuf,
 
     /// A name from `hotclub db backups`, or a backup's folder; the newest proven one unless named
@@ -97,15 +97,15 @@ pub(crate) struct ImportDumpArgs {
     /// What pg_dump wrote: an archive (-Fc) or SQL
     pub(crate) dump: PathBuf,
 
-    /// The project's folder
-    #[arg(default_value = ".")]
+    /// The project's folder, or the name of a site that was deployed here
+    #[arg(default_value = ".", value_name = "DIR|SITE", value_parser = super::place)]
     pub(crate) dir: PathBuf,
 }
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct OldArgs {
-    /// The project's folder
-    #[arg(default_value = ".")]
+    /// The project's folder, or the name of a site that was deployed here
+    #[arg(default_value = ".", value_name = "DIR|SITE", value_parser = super::place)]
     pub(crate) dir: PathBuf,
 
     /// Which, as `hotclub db backups` names it

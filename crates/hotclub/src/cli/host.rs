@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use hotclub_config::{HOST_FILE, Listen};
 
+use crate::control::STATE;
+
 #[derive(Debug, clap::Args)]
 pub(crate) struct HostArgs {
     /// The server's file, which names its sites
@@ -15,7 +17,7 @@ pub(crate) struct HostArgs {
     pub(crate) listen: Vec<Listen>,
 
     /// Where what must last is kept
-    #[arg(long, value_name = "DIR", default_value = "/var/lib/hotclub")]
+    #[arg(long, value_name = "DIR", env = "HOTCLUB_STATE", default_value = STATE)]
     pub(crate) state: PathBuf,
 
     /// Where commands such as `hotclub status` reach it (default: /run/hotclub/control.sock, or STATE/control.sock

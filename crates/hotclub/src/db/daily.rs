@@ -1,4 +1,4 @@
-//! A backup each day, while `up` runs: by a process of its own, so that it takes nothing from who serves.
+//! A backup each day, while `up` or `host` runs: by a process of its own, so that it takes nothing from who serves.
 
 use std::convert::Infallible;
 use std::path::{Path, PathBuf};
@@ -8,6 +8,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use hotclub_postgres::backup::{self, Reason};
 use hotclub_postgres::schedule::{Action, Event, Policy, State};
 
+use tokio::task::JoinHandle;
+
 use crate::console::Failure;
 
 /// Runs for as long as it is polled; `wanted` false: it only waits.
@@ -16,6 +18,38 @@ pub(crate) async fn keep_up(dir: &Path, backups: PathBuf, wanted: bool) -> Failu
         return std::future::pending().await;
     }
     match drive(dir, &backups).await {}
+}
+
+/// The same beside whoever holds it; ends when it is dropped.
+#[derive(Debug, Default)]
+pub(crate) struct Daily(Option<JoinHandle<Infallible>>);
+
+impl Daily {
+    /// Goes on where it was begun already: what is due is counted from the first start on.
+    pub(crate) fn want(&mut self, wanted: bool, dir: &Path, backups: &Path) {
+        if !wanted {
+            self.end();
+        } else if self.0.is_none() {
+            let (dir, backups) = (dir.to_owned(), backups.to_owned());
+            self.0 = Some(tokio::spawn(async move { drive(&dir, &backups).await }));
+        }
+    }
+
+    pub(crate) fn is_wanted(&self) -> bool {
+        self.0.is_some()
+    }
+
+    pub(crate) fn end(&mut self) {
+        if let Some(task) = self.0.take() {
+            task.abort();
+        }
+    }
+}
+
+impl Drop for Daily {
+    fn drop(&mut self) {
+        self.end();
+    }
 }
 
 async fn drive(dir: &Path, backups: &Path) -> Infallible {

@@ -1,10 +1,12 @@
 //! What the household is asked for while it serves. It alone changes what stands; others ask, and wait.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
 use hotclub_app::View;
 use hotclub_config::Site;
+use hotclub_front::Distribution;
 use tokio::sync::{mpsc, oneshot};
 
 use super::stage::Observed;
@@ -64,9 +66,17 @@ pub(super) struct Look {
     pub(super) view: Option<View>,
     pub(super) processes: Vec<ProcessView>,
     pub(super) journal: Option<Arc<Journal>>,
+    /// Where its state is kept.
+    pub(super) folder: Option<PathBuf>,
+    /// A backup each day is wanted.
+    pub(super) keeps_backups: bool,
+    /// Visitors may come by https.
+    pub(super) is_https: bool,
     /// Answers since the host began, and how many of them were its own or the app's failures (5xx).
     pub(super) answered: u64,
     pub(super) failed: u64,
+    /// How long the app took for them.
+    pub(super) times: Distribution,
 }
 
 impl Look {
@@ -82,6 +92,7 @@ impl Look {
             those.map(|(_, count)| count).sum()
         };
         (self.answered, self.failed) = (least(0), least(500));
+        self.times = totals.app.clone();
     }
 }
 

@@ -11,6 +11,7 @@ use super::unpack::unpack;
 use crate::console::{Console, Failure};
 use crate::control::{Outcome, Visitor};
 use crate::releases::{Fitness, Home, Release, data};
+use crate::up::release::Turn;
 
 /// Releases that stay, the live one among them.
 const KEPT: usize = 5;
@@ -28,6 +29,8 @@ impl Desk {
         let home = self.home(site)?;
         home.make()?;
         let _lock = home.lock()?;
+        // What a killed host left running works in the release that would be swept.
+        drop(Turn::take(&home.state())?);
         home.sweep()?;
         has_room(&home, bytes)?;
         let release = home.begin(from)?;
@@ -76,8 +79,13 @@ impl Desk {
             home.sync()?;
         }
         home.point_at(release)?;
-        // The pointer decides: should we end here, the next start serves the new release.
-        attempt.switch().await
+        // The pointer decides: should we end here, the next start serves the new release. The disk has time until the old
+        // one is gone.
+        let home = home.clone();
+        let settled = tokio::task::spawn_blocking(move || home.settle());
+        let (shown, settled) = tokio::join!(attempt.switch(), settled);
+        settled??;
+        shown
     }
 }
 

@@ -11,6 +11,7 @@ use super::{Source, read};
 use crate::console::{Console, Failure, Listener};
 use crate::control::{self, Outcome, Request, Visitor};
 use crate::releases::{Home, Lock, Release};
+use crate::visits::Visits;
 
 /// A host that is spoken to.
 #[derive(Debug)]
@@ -20,13 +21,14 @@ pub(super) struct Desk {
     config: PathBuf,
     /// Where deployed sites are kept.
     pub(super) state: PathBuf,
+    pub(super) visits: Arc<Visits>,
     console: Console,
 }
 
 impl control::Desk for Desk {
     async fn handle(self: Arc<Self>, request: Request, visitor: Visitor) -> Outcome {
         match request {
-            Request::Status { site } => self.status(site.as_deref()).await,
+            Request::Status { site, brief } => self.status(site.as_deref(), brief).await,
             Request::Reload { site } => {
                 self.asker.reload(site).await?;
                 Ok(json!({}))
@@ -58,7 +60,12 @@ impl control::Desk for Desk {
 }
 
 impl Desk {
-    pub(super) fn new(asker: Asker, (source, state): (&Source, &Path), console: &Console) -> Self {
+    pub(super) fn new(
+        asker: Asker,
+        (source, state): (&Source, &Path),
+        visits: &Arc<Visits>,
+        console: &Console,
+    ) -> Self {
         let config = match source {
             Source::Server(file, _) => file.clone(),
             Source::Site(dir) => dir.clone(),
@@ -67,6 +74,7 @@ impl Desk {
             asker,
             config,
             state: state.to_owned(),
+            visits: Arc::clone(visits),
             console: console.beside(),
         }
     }

@@ -10,7 +10,7 @@ use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
 use hotclub_config::Site;
-use hotclub_front::{AccessLog, Limits, Observer, Options};
+use hotclub_front::{AccessLog, Distribution, Limits, Observer, Options};
 use hotclub_supervise::RunAs;
 use tokio::task::JoinSet;
 
@@ -26,6 +26,7 @@ use crate::listeners::Listeners;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
 use crate::up::site;
+use crate::visits::Visits;
 
 /// For answers of the front itself, when no app asks for more.
 const LEAST_GRACE: Duration = Duration::from_secs(10);
@@ -39,6 +40,8 @@ pub(super) struct Opening {
     pub(super) source: Source,
     pub(super) listeners: Listeners,
     pub(super) log: Option<AccessLog>,
+    /// Where a front of its own has its requests noted.
+    pub(super) visits: Arc<Visits>,
     /// The folder for what belongs to no site.
     pub(super) state: PathBuf,
     /// What it is asked for while it serves.
@@ -489,9 +492,13 @@ impl<'a> Household<'a> {
                 failure: tenant.failure.clone(),
                 view: standing.and_then(Raised::view),
                 journal: standing.and_then(Raised::journal),
+                folder: standing.and_then(Raised::folder),
+                keeps_backups: standing.is_some_and(Raised::keeps_backups),
+                is_https: self.listeners.any_https(),
                 processes: standing.map_or_else(Vec::new, Raised::processes),
                 answered: 0,
                 failed: 0,
+                times: Distribution::default(),
             }
         };
         shown.map(look).collect()
@@ -827,6 +834,7 @@ async fn stage(
             limits: wanted.limits.clone(),
             server: wanted.server.clone(),
             log,
+            visits: Arc::clone(&opening.visits),
             state: opening.state.clone(),
             user,
             can_mount,

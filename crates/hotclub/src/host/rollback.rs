@@ -91,7 +91,7 @@ fn plan(home: &Home, current: &Release, target: &Release) -> Option<Failure> {
         current.number,
         names.join(", ")
     );
-    let source = home.dir().join("current/source");
+    let source = home.live_source();
     let mut lines = vec![
         "if the old code can live with the newer tables, go back with --anyway".to_owned(),
         "otherwise undo them first, with the code that knows them:".to_owned(),

@@ -1,15 +1,20 @@
 //! `hotclub status`: how every site fares, what is wrong, and what to do.
 
+mod certificate;
+
+use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use hotclub_app::Memory;
 use hotclub_config::Site;
-use hotclub_postgres::backup;
+use hotclub_postgres::backup::{self, Kept};
 use serde::{Deserialize, Serialize};
 
+use self::certificate::Certificate;
 use super::ask::Look;
 use super::deploy::size;
 use super::desk::Desk;
+use super::latency::Latency;
 use crate::console::Failure;
 use crate::control::Outcome;
 use crate::processes::ProcessView;
@@ -17,6 +22,8 @@ use crate::releases::{Home, Release};
 
 /// Between two looks at the counters.
 const MOMENT: Duration = Duration::from_millis(500);
+/// A newest backup that is older, where one is made each day: two have failed.
+const OLD: u64 = 50 * 3600;
 /// Below this part of the disk somebody should know.
 const LITTLE_ROOM: f64 = 0.05;
 
@@ -54,12 +61,16 @@ pub(crate) struct SiteStatus {
     pub(crate) answered: u64,
     /// Of those, with a status from 500 on.
     pub(crate) failed: u64,
+    /// Of the app's answers just now, if there were any.
+    pub(crate) latency: Option<Latency>,
     /// What runs beside the app.
     pub(crate) processes: Vec<ProcessView>,
     /// What its folder takes on the disk, in bytes; only of a site that was deployed.
     pub(crate) disk: Option<u64>,
     /// Seconds since the newest backup that was proven.
     pub(crate) backup_age: Option<u64>,
+    /// Of a site that visitors reach by https with a certificate for the world.
+    pub(crate) certificate: Option<Certificate>,
     pub(crate) wrong: Vec<Wrong>,
 }
 
@@ -78,7 +89,8 @@ impl From<Failure> for Wrong {
 }
 
 impl Desk {
-    pub(super) async fn status(&self, only: Option<&str>) -> Outcome {
+    /// `brief`: without what has to be added up on the disk.
+    pub(super) async fn status(&self, only: Option<&str>, brief: bool) -> Outcome {
         let before = self.asker.look().await?;
         tokio::time::sleep(MOMENT).await;
         let mut now = self.asker.look().await?;
@@ -91,10 +103,14 @@ impl Desk {
         let state = self.state.clone();
         // Files are read and the kernel is asked for memory: nothing for a thread that others wait for.
         let composed = tokio::task::spawn_blocking(move || {
-            let rate = |look: &Look| rate(&before, look);
             let sites = now.into_iter().map(|look| {
-                let rate = rate(&look);
-                of_site(&Home::of(&state, &look.site.name), look, rate)
+                let pace = Pace::between(&before, &look);
+                let mut site = of_site(&state, look, &pace);
+                if !brief {
+                    let home = Home::of(&state, &site.name);
+                    site.disk = site.release.map(|_| size(home.dir()));
+                }
+                site
             });
             let sites = sites.collect();
             let (free, wrong) = disk(&state);
@@ -110,13 +126,28 @@ impl Desk {
     }
 }
 
-fn rate(before: &[Look], now: &Look) -> f64 {
-    let earlier = before.iter().find(|look| look.site.name == now.site.name);
-    let answered = earlier.map_or(now.answered, |earlier| earlier.answered);
-    now.answered.saturating_sub(answered) as f64 / MOMENT.as_secs_f64()
+/// What went on between two looks.
+#[derive(Default)]
+struct Pace {
+    requests_per_second: f64,
+    latency: Option<Latency>,
 }
 
-fn of_site(home: &Home, look: Look, requests_per_second: f64) -> SiteStatus {
+impl Pace {
+    fn between(before: &[Look], now: &Look) -> Self {
+        let Some(earlier) = before.iter().find(|look| look.site.name == now.site.name) else {
+            return Self::default();
+        };
+        let answered = now.answered.saturating_sub(earlier.answered);
+        Self {
+            requests_per_second: answered as f64 / MOMENT.as_secs_f64(),
+            latency: Latency::between(&earlier.times, &now.times),
+        }
+    }
+}
+
+fn of_site(state: &Path, look: Look, pace: &Pace) -> SiteStatus {
+    let home = Home::of(state, &look.site.name);
     let deployed = Release::around(&look.site.dir);
     let kept = home.releases().into_iter().filter(Release::is_fit);
     let workers = look.view.as_ref().map(|view| view.workers());
@@ -127,9 +158,19 @@ fn of_site(home: &Home, look: Look, requests_per_second: f64) -> SiteStatus {
     });
     let busy: usize = workers.iter().map(|worker| worker.busy).sum();
     let (waiting, sent) = look.view.as_ref().map_or((0, 0), |view| view.load());
-    let mut wrong: Vec<Wrong> = look.failure.into_iter().map(Wrong::from).collect();
+    let mut wrong: Vec<Wrong> = look.failure.clone().into_iter().map(Wrong::from).collect();
     wrong.extend(look.processes.iter().filter_map(ends_again_and_again));
-    wrong.extend(slow_backups(&look.site, deployed.as_ref()));
+    let folder = look.folder.clone().unwrap_or_else(|| home.state());
+    let backups = backup::list(&folder.join("backups"));
+    let backup_age = newest_good(&backups).map(age);
+    wrong.extend(doubtful_backup(&look.site, &backups));
+    wrong.extend(old_backup(&look, backup_age));
+    let certificate = Certificate::of(&look, state);
+    wrong.extend(
+        certificate
+            .as_ref()
+            .and_then(|it| it.doubt(&look.site.https.certificates)),
+    );
     SiteStatus {
         name: look.site.name.clone(),
         hosts: look.site.hosts.clone(),
@@ -144,12 +185,14 @@ fn of_site(home: &Home, look: Look, requests_per_second: f64) -> SiteStatus {
         busy,
         queued: waiting + sent.saturating_sub(busy),
         memory: memory.sum(),
-        requests_per_second,
+        requests_per_second: pace.requests_per_second,
+        latency: pace.latency,
         answered: look.answered,
         failed: look.failed,
         processes: look.processes,
-        disk: deployed.as_ref().map(|_| size(home.dir())),
-        backup_age: newest_backup(home).map(age),
+        disk: None,
+        backup_age,
+        certificate,
         wrong,
     }
 }
@@ -158,9 +201,8 @@ fn age(since: SystemTime) -> u64 {
     since.elapsed().unwrap_or_default().as_secs()
 }
 
-fn newest_backup(home: &Home) -> Option<SystemTime> {
-    let all = backup::list(&home.state().join("backups"));
-    let proven = all.iter().find(|kept| kept.manifest.proof.is_good())?;
+fn newest_good(backups: &[Kept]) -> Option<SystemTime> {
+    let proven = backups.iter().find(|kept| kept.manifest.proof.is_good())?;
     Some(UNIX_EPOCH + Duration::from_secs(proven.manifest.made_at))
 }
 
@@ -175,17 +217,34 @@ fn ends_again_and_again(process: &ProcessView) -> Option<Wrong> {
 }
 
 /// A backup that failed is worth a word for as long as it is the newest.
-fn slow_backups(site: &Site, deployed: Option<&Release>) -> Option<Wrong> {
-    let home = deployed?.home()?;
-    let all = backup::list(&home.state().join("backups"));
-    let newest = all.first().filter(|kept| !kept.manifest.proof.is_good())?;
+fn doubtful_backup(site: &Site, backups: &[Kept]) -> Option<Wrong> {
+    let newest = backups.first();
+    let newest = newest.filter(|kept| !kept.manifest.proof.is_good())?;
     Some(Wrong {
         message: format!("the backup {} could not be proven", newest.manifest.name),
         hint: Some(format!("hotclub db backup {}", site.dir.display())),
     })
 }
 
-fn disk(state: &std::path::Path) -> (u64, Vec<Wrong>) {
+/// Of a site that serves for longer than a first backup may take.
+fn old_backup(look: &Look, age: Option<u64>) -> Option<Wrong> {
+    let serves = self::age(look.since);
+    let is_old = age.unwrap_or(serves) > OLD && serves > OLD;
+    let message = match age {
+        _ if !is_old || !look.keeps_backups => return None,
+        Some(age) => format!("the newest proven backup is {} hours old", age / 3600),
+        None => "there is no proven backup".to_owned(),
+    };
+    Some(Wrong {
+        message,
+        hint: Some(format!(
+            "make one, which says why the day's fail: hotclub db backup {}",
+            look.site.dir.display()
+        )),
+    })
+}
+
+fn disk(state: &Path) -> (u64, Vec<Wrong>) {
     let Ok(disk) = rustix::fs::statvfs(state) else {
         return (0, Vec::new());
     };

@@ -1,7 +1,7 @@
 //! One site of several: raised by the steps that `up` takes, and let down again.
 
 use std::path::PathBuf;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use hotclub_app::{Generation, View};
@@ -10,11 +10,13 @@ use hotclub_config::Site;
 use super::stage::{Part, Ready, Stage};
 use crate::check;
 use crate::console::{Console, Failure};
+use crate::db::daily::Daily;
+use crate::db::is_daily;
 use crate::face::{self, Face};
 use crate::journal::Journal;
 use crate::processes::{Keeper, ProcessView, Processes};
 use crate::project::{Project, State};
-use crate::releases;
+use crate::releases::{self, Release};
 use crate::tuning;
 use crate::up::database::{self, Database};
 use crate::up::{self, DATABASE_GRACE, app, release, site};
@@ -46,6 +48,7 @@ pub(super) struct Ground {
     database: Database,
     keeper: Arc<Keeper>,
     journal: Arc<Journal>,
+    daily: Mutex<Daily>,
 }
 
 /// What is to be raised.
@@ -92,6 +95,7 @@ pub(super) async fn raise(
                 database,
                 keeper,
                 journal,
+                daily: Mutex::default(),
             };
             (Arc::new(ground), true)
         }
@@ -147,6 +151,7 @@ async fn start(
         Ok(ready) => {
             console.done(&app::summary(project, &started));
             tuning::report(started.loaded(), console);
+            ground.keep_backups(project);
             Ok((ready, started, processes))
         }
         Err(failure) => {
@@ -175,7 +180,27 @@ async fn deployed(project: &Project, state: &State, console: &Console) -> Result
 }
 
 impl Ground {
+    /// A backup each day, if the site wants one, of whatever is live then.
+    fn keep_backups(&self, project: &Project) {
+        let release = self.state.of(project).release;
+        let home = release.as_ref().and_then(Release::home);
+        let dir = match home {
+            Some(home) => home.live_source(),
+            None => project.site.dir.clone(),
+        };
+        let (wanted, backups) = (
+            is_daily(project, &self.database),
+            self.state.dir.join("backups"),
+        );
+        self.daily().want(wanted, &dir, &backups);
+    }
+
+    fn daily(&self) -> MutexGuard<'_, Daily> {
+        self.daily.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     pub(super) async fn stop(&self) {
+        self.daily().end();
         self.keeper.stop().await;
         if let Database::Managed(server) = &self.database {
             let _how = server.stop(DATABASE_GRACE).await;
@@ -184,6 +209,7 @@ impl Ground {
 
     /// The same at once.
     pub(super) async fn quit(&self) {
+        self.daily().end();
         self.keeper.hurry();
         self.keeper.stop().await;
         if let Database::Managed(server) = &self.database {
@@ -257,6 +283,18 @@ impl Raised {
     pub(super) fn journal(&self) -> Option<Arc<Journal>> {
         let app = self.app.as_ref()?;
         Some(Arc::clone(&app.ground.journal))
+    }
+
+    /// Where its state is kept.
+    pub(super) fn folder(&self) -> Option<PathBuf> {
+        let app = self.app.as_ref()?;
+        Some(app.ground.state.dir.clone())
+    }
+
+    /// Whether a backup is made each day.
+    pub(super) fn keeps_backups(&self) -> bool {
+        let app = self.app.as_ref();
+        app.is_some_and(|app| app.ground.daily().is_wanted())
     }
 
     /// A look at the generation.

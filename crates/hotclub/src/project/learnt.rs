@@ -26,14 +26,14 @@ pub(crate) fn file(state: &State) -> PathBuf {
     state.of_code().join("learnt.json")
 }
 
-/// What was learnt, if it still holds. `project` must hold what the user set and no more.
-pub(crate) fn recall(project: &Project, state: &State) -> Option<Learnt> {
-    let before = circumstances(project).ok()?;
+/// What was learnt under the same `circumstances`, if it still holds.
+pub(crate) fn recall(circumstances: &str, state: &State) -> Option<Learnt> {
     let text = std::fs::read(file(state)).ok()?;
     let kept: serde_json::Value = serde_json::from_slice(&text).ok()?;
     let inspection: Inspection =
         serde_json::from_value(kept["result"]["inspection"].clone()).ok()?;
-    let learnt: Learnt = memory::recall(&file(state), &with_environment(&before, &inspection))?;
+    let learnt: Learnt =
+        memory::recall(&file(state), &with_environment(circumstances, &inspection))?;
     let gone = learnt.managed && Cluster::is_new(&state.dir.join("postgres"));
     (!gone).then_some(learnt)
 }
@@ -60,7 +60,8 @@ pub(crate) fn keep(state: &State, circumstances: &str, learnt: &Learnt) -> io::R
     )
 }
 
-/// Everything the settings' answers depend on, but for the environment variables they read.
+/// Everything the settings' answers depend on, but for the environment variables they read. `project` must hold what
+/// the user set and no more.
 pub(crate) fn circumstances(project: &Project) -> Result<String, Failure> {
     let app = project.app()?;
     let also: Vec<_> = project

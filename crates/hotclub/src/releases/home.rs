@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use rustix::fs::FlockOperation;
 
-use super::{RELEASES, Record, Release};
+use super::{RELEASES, Record, Release, SOURCE};
 use crate::console::Failure;
 
 const SITES: &str = "sites";
@@ -99,7 +99,12 @@ impl Home {
         Some(self.release(number)).filter(|release| release.dir.is_dir())
     }
 
-    /// Makes a release the live one, for every start from here on: one rename, on the disk when this returns.
+    /// The code of whichever release is live.
+    pub(crate) fn live_source(&self) -> PathBuf {
+        self.dir.join(POINTER).join(SOURCE)
+    }
+
+    /// Makes a release the live one, for every start from here on: one rename, on the disk after [`Self::settle`].
     pub(crate) fn point_at(&self, release: &Release) -> io::Result<()> {
         let fresh = self.dir.join(".current.new");
         match fs::remove_file(&fresh) {
@@ -107,14 +112,18 @@ impl Home {
             _ => {}
         }
         symlink(Path::new(RELEASES).join(release.number.to_string()), &fresh)?;
-        fs::rename(&fresh, self.dir.join(POINTER))?;
+        fs::rename(&fresh, self.dir.join(POINTER))
+    }
+
+    /// Which release is live is on the disk when this returns.
+    pub(crate) fn settle(&self) -> io::Result<()> {
         File::open(&self.dir)?.sync_all()
     }
 
     /// No release is live from here on.
     pub(crate) fn point_nowhere(&self) -> io::Result<()> {
         fs::remove_file(self.dir.join(POINTER))?;
-        File::open(&self.dir)?.sync_all()
+        self.settle()
     }
 
     /// Removes all of it. Cut off in the middle, what is left is no site.

@@ -43,6 +43,11 @@ fn line(site: &SiteStatus, width: usize) -> String {
     parts.extend(site.disk.map(|disk| format!("disk {}", shown(disk))));
     let backup = site.backup_age;
     parts.extend(backup.map(|age| format!("backup {} ago", ago(age))));
+    let certificate = site.certificate.as_ref();
+    let left = certificate
+        .and_then(|it| it.seconds_left)
+        .filter(|left| *left > 0);
+    parts.extend(left.map(|left| format!("certificate for {}", ago(left.unsigned_abs()))));
     parts.push(site.hosts.join(", "));
     parts.join("  ")
 }

@@ -119,9 +119,9 @@ async fn decide(
     held: Option<&Server>,
 ) -> Result<(bool, Option<Cluster>), Failure> {
     console.begin("settings");
-    let recalled = learnt::recall(project, state);
-    let unchanged = recalled.is_some();
     let circumstances = learnt::circumstances(project)?;
+    let recalled = learnt::recall(&circumstances, state);
+    let unchanged = recalled.is_some();
     let (learnt, cluster) = match recalled {
         Some(learnt) => {
             project.app_mut()?.vars.extend(learnt.injected.clone());

@@ -1,6 +1,9 @@
 //! What is done once before the code serves: release commands and static files.
 
 pub(crate) mod carry;
+mod turn;
+
+pub(crate) use turn::Turn;
 
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
@@ -108,10 +111,11 @@ async fn release(
         console.skipped("nothing changed");
         return Ok(());
     }
+    let turn = Turn::take(&state.dir)?;
     let outcome = crate::db::before_migrations(project, state, database, console).await?;
     console.begin("migrations");
     let report = |progress: Progress| console.progress(&progress.message);
-    migrate::run(app, &commands, &report)
+    migrate::run(app, &commands, turn.file(), &report)
         .await
         .map_err(|error| Failure::of_step(&error, error.hint()))?;
     let place = identity(project, database);

@@ -4,6 +4,7 @@ mod deploys;
 pub(crate) mod django;
 mod env;
 mod install;
+mod postgres;
 mod processes;
 
 use std::path::{Path, PathBuf};

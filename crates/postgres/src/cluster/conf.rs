@@ -106,6 +106,7 @@ fn text(inner: &Inner) -> String {
             "off".to_owned(),
         ),
         ("", "log_destination", quoted("stderr")),
+        ("", "log_timezone", quoted("UTC")),
         ("", "log_line_prefix", quoted("%m [%p] %q%u@%d ")),
         (
             "Messages stay in the language that Hotclub can read.",
