@@ -27,6 +27,9 @@ pub async fn keep(wish: Wish, show: Shower) {
     loop {
         let (next, wait) = step(state, event, SystemTime::now(), spread);
         state = next;
+        if let (State::Pausing { until, .. }, false) = (state, event == Event::Due) {
+            tell(&wish, until);
+        }
         event = match wait {
             Some(until) => rest(&wish, state, until.min(SystemTime::now() + pause), &show).await,
             None => ordered(&wish, &show).await,
@@ -34,6 +37,15 @@ pub async fn keep(wish: Wish, show: Shower) {
         // Not all at the same time.
         pause = LONGEST_WAIT.mul_f64(0.75 + spread / 4.0);
     }
+}
+
+fn tell(wish: &Wish, until: SystemTime) {
+    let left = until.duration_since(SystemTime::now()).unwrap_or_default();
+    let minutes = (left.as_secs() + 30) / 60;
+    tracing::info!(
+        site = wish.site,
+        "the next order is made in {minutes} minutes"
+    );
 }
 
 /// Waits, then asks the authority whether it wants the next order sooner.
@@ -55,7 +67,8 @@ async fn suggested(wish: &Wish, show: &Shower) -> Option<Event> {
     let id = Leaf::read(&held.chain)?.id?;
     for directory in &wish.directories {
         let asked = async {
-            let account = order::account(wish, &Desk { directory, show }).await.ok()?;
+            let desk = Desk::new(directory, show);
+            let account = order::account(wish, &desk).await.ok()?;
             account.renewal_info(&id).await.ok()
         };
         if let Ok(Some((info, _))) = tokio::time::timeout(ORDER, asked).await {
@@ -134,7 +147,7 @@ fn failed(wish: &Wish, trouble: &Trouble) -> Event {
     }
     Event::Failed {
         rate_limited: trouble.is_rate_limited(),
-        retry_after: None,
+        retry_after: trouble.retry_after(),
     }
 }
 

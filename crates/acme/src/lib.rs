@@ -2,13 +2,14 @@
 //! to find, and each new certificate, is handed to whoever asked.
 //!
 //! `schedule` decides when (pure), `order` talks to an authority, `store` keeps accounts and certificates,
-//! `keeper` is the loop of the three.
+//! `keeper` is the loop of the three; `wire` carries what is said.
 
 mod expiry;
 mod keeper;
 mod order;
 mod schedule;
 mod store;
+mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;

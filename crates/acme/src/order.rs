@@ -10,10 +10,14 @@ use instant_acme::{
 };
 use rcgen::{CertificateParams, CustomExtension, KeyPair};
 
+use crate::wire::{Later, Wire};
 use crate::{Challenge, Issued, Show, Shower, Wish, store};
 
 /// How long an authority may look at proofs, and again at the request.
 const PATIENCE: Duration = Duration::from_secs(120);
+/// Orders that are begun because of a nonce that was refused, which says nothing of them (RFC 8555, 6.5). The client
+/// itself sends each message three times.
+const BEGINNINGS: usize = 8;
 
 /// Why there is no new certificate.
 #[derive(Debug, thiserror::Error)]
@@ -25,7 +29,11 @@ pub enum Trouble {
         authority: String,
         cause: String,
         rate_limited: bool,
+        /// When it wants to be asked again, if it says so.
+        retry_after: Option<Duration>,
     },
+    #[error("{authority} refused one nonce after another")]
+    Nonce { authority: String },
     #[error("{authority} did not find the proof for {name}: {cause}")]
     Unproven {
         authority: String,
@@ -53,6 +61,7 @@ impl Trouble {
             } => {
                 "it is tried again in an hour or later; use staging = true while you try things out"
             }
+            Self::Nonce { .. } => "it is tried again; a proxy between may keep what it must not",
             Self::Refused { .. } => "the authority's words say what it wants; it is tried again",
             Self::Unproven { .. } => {
                 "the name's A and AAAA records must lead to this machine, and ports 80 (http-01) and 443 (tls-alpn-01) \
@@ -60,6 +69,13 @@ impl Trouble {
             }
             Self::ExternalKey => "copy it once more from the authority's page",
             Self::State(_) => "see to the state folder's disk and its owner",
+        }
+    }
+
+    pub(crate) fn retry_after(&self) -> Option<Duration> {
+        match self {
+            Self::Refused { retry_after, .. } => *retry_after,
+            _ => None,
         }
     }
 
@@ -76,8 +92,18 @@ impl Trouble {
 
 /// A certificate for all names from one authority. What it is shown for that is not taken back here.
 pub(crate) async fn obtain(wish: &Wish, directory: &str, show: &Shower) -> Result<Issued, Trouble> {
-    let desk = Desk { directory, show };
-    let account = account(wish, &desk).await?;
+    let desk = Desk::new(directory, show);
+    for _ in 1..BEGINNINGS {
+        match attempt(wish, &desk).await {
+            Err(Trouble::Nonce { .. }) => tracing::debug!(site = wish.site, "a nonce was refused"),
+            outcome => return outcome,
+        }
+    }
+    attempt(wish, &desk).await
+}
+
+async fn attempt(wish: &Wish, desk: &Desk<'_>) -> Result<Issued, Trouble> {
+    let account = account(wish, desk).await?;
     let names: Vec<_> = wish.names.iter().cloned().map(Identifier::Dns).collect();
     let mut order = account
         .new_order(&NewOrder::new(&names))
@@ -87,6 +113,7 @@ pub(crate) async fn obtain(wish: &Wish, directory: &str, show: &Shower) -> Resul
     let retries = RetryPolicy::default().timeout(PATIENCE);
     match order.poll_ready(&retries).await {
         Ok(OrderStatus::Ready | OrderStatus::Valid) => {}
+        Err(error) if is_nonce(&error) => return Err(desk.trouble(error)),
         Ok(_) | Err(Error::Api(_)) => return Err(desk.unproven(&mut order).await),
         Err(error) => return Err(desk.trouble(error)),
     }
@@ -105,11 +132,9 @@ pub(crate) async fn obtain(wish: &Wish, directory: &str, show: &Shower) -> Resul
 pub(crate) async fn account(wish: &Wish, desk: &Desk<'_>) -> Result<Account, Trouble> {
     let file = store::account_file(&wish.folder, desk.directory);
     let builder = || {
-        match &wish.ca {
-            Some(ca) => Account::builder_with_root(ca),
-            None => Account::builder(),
-        }
-        .map_err(|error| desk.trouble(error))
+        let wire = Wire::new(wish.ca.as_deref(), &desk.later);
+        let wire = wire.map_err(|error| desk.trouble(error))?;
+        Ok(Account::builder_with_http(Box::new(wire)))
     };
     let kept = std::fs::read(&file).ok();
     let kept = kept.and_then(|text| serde_json::from_slice::<AccountCredentials>(&text).ok());
@@ -152,6 +177,17 @@ fn external_key(wish: &Wish) -> Result<Option<ExternalAccountKey>, Trouble> {
 pub(crate) struct Desk<'a> {
     pub(crate) directory: &'a str,
     pub(crate) show: &'a Shower,
+    later: Later,
+}
+
+impl<'a> Desk<'a> {
+    pub(crate) fn new(directory: &'a str, show: &'a Shower) -> Self {
+        Self {
+            directory,
+            show,
+            later: Later::default(),
+        }
+    }
 }
 
 impl Desk<'_> {
@@ -200,8 +236,10 @@ impl Desk<'_> {
     async fn unproven(&self, order: &mut Order) -> Trouble {
         let mut authorizations = order.authorizations();
         while let Some(Ok(mut authorization)) = authorizations.next().await {
-            let Ok(state) = authorization.refresh().await else {
-                continue;
+            let state = match authorization.refresh().await {
+                Ok(state) => state,
+                Err(error) if is_nonce(&error) => return self.trouble(error),
+                Err(_) => continue,
             };
             let error = state.challenges.iter().find_map(|it| it.error.as_ref());
             if let Some(problem) = error {
@@ -220,13 +258,18 @@ impl Desk<'_> {
             authority: self.authority(),
             cause,
             rate_limited: false,
+            retry_after: None,
         }
     }
 
     pub(crate) fn trouble(&self, error: Error) -> Trouble {
         match error {
+            error if is_nonce(&error) => Trouble::Nonce {
+                authority: self.authority(),
+            },
             Error::Api(problem) => Trouble::Refused {
                 authority: self.authority(),
+                retry_after: self.later.said(),
                 rate_limited: problem.r#type.as_deref()
                     == Some("urn:ietf:params:acme:error:rateLimited"),
                 cause: problem.to_string(),
@@ -240,6 +283,12 @@ impl Desk<'_> {
             },
         }
     }
+}
+
+/// Whether it says nothing but that a nonce was used or too old.
+fn is_nonce(error: &Error) -> bool {
+    const KIND: &str = "urn:ietf:params:acme:error:badNonce";
+    matches!(error, Error::Api(problem) if problem.r#type.as_deref() == Some(KIND))
 }
 
 /// An error with what is behind it, for the client's own words say little.

@@ -61,7 +61,7 @@ impl Pebble {
             .args(["-config", "pebble.json"])
             .args(["-dnsserver", &format!("127.0.0.1:{dns}")])
             .env("PEBBLE_VA_NOSLEEP", "1")
-            .env("PEBBLE_WFE_NONCEREJECT", "5")
+            .env("PEBBLE_WFE_NONCEREJECT", "20")
             .current_dir(folder.dir())
             .spawn()
             .unwrap();

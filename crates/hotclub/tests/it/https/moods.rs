@@ -72,6 +72,14 @@ fn an_authority_that_counts_too_many_orders_is_named_and_asked_in_an_hour() {
     program.says(&format!("127.0.0.1:{} refuses: ", moody.port));
     program.says("too many certificates already issued");
     program.says("it is tried again in an hour or later");
+    // A day and up to a tenth of it: what the authority asked for.
+    let said = program.says("the next order is made in ");
+    let minutes = said
+        .split(" in ")
+        .last()
+        .and_then(|rest| rest.split(' ').next());
+    let minutes: u32 = minutes.unwrap().parse().unwrap();
+    assert!((1440..=1584).contains(&minutes), "{said}");
     // HTTP is all that visitors have, and it goes on.
     program.get_with("/", &[("Host", "a.test")]).expect(200);
     program.stop();

@@ -36,6 +36,7 @@ class Authority(http.server.BaseHTTPRequestHandler):
             return self.say(200, [("Retry-After", "3600")], json.dumps(info).encode())
         if self.path == "/order-plz" and mood == "limited":
             kind = [("Content-Type", "application/problem+json"), ("Replay-Nonce", "x")]
+            kind.append(("Retry-After", "86400"))
             return self.say(429, kind, json.dumps(LIMITED).encode())
         pebble = http.client.HTTPSConnection(
             "127.0.0.1", int(PEBBLE), context=ssl._create_unverified_context()
