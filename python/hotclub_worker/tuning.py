@@ -4,16 +4,12 @@ Runs in the process that loads the app. `settings()` acts between the loading of
 `django.setup()`, `loaded()` once the app is imported; both write down what they did and what they
 left alone, and why. No file of the user's is touched, no setting that was written is contradicted,
 and nothing at all happens while DEBUG is on. docs/tuning.md is the same in words for people.
-
-Tried and left out: rarer runs of the garbage collector. Once the loaded app is frozen
-(`load.settle`), thresholds from 700 to 50,000 made no difference that could be measured on the
-example's home page, at most 5 % on a page of 1,000 objects, and the workers grew.
 """
 
 import sys
 from typing import Any, Callable, NamedTuple, Optional
 
-from hotclub_worker import databases, templates
+from hotclub_worker import caches, databases, idle, rubbish, templates
 from hotclub_worker.templates import Finding
 
 
@@ -22,6 +18,16 @@ class Wishes(NamedTuple):
 
     persistent_connections: bool = False
     cached_templates: bool = False
+    gc: bool = False
+    idle_gzip: bool = False
+    idle_whitenoise: bool = False
+    shared_cache: bool = False
+    #: The front compresses whatever can be.
+    compresses: bool = False
+    #: STATIC_URL, where the front serves what lies there.
+    static_url: Optional[str] = None
+    #: A folder of the app's own, for a cache that its processes share.
+    shared_folder: Optional[str] = None
     #: Worker processes, and threads in each: what a kept connection is multiplied by.
     workers: int = 1
     threads: int = 1
@@ -55,7 +61,13 @@ class Tuning:
             self._note("persistent_connections", lambda: self._keep(settings))
         if self._wishes.cached_templates:
             self._note("cached_templates", lambda: templates.cache(settings))
-        self.warnings += shared_memory(settings, self._wishes.workers)
+        if self._wishes.idle_gzip:
+            self._note("idle_gzip", lambda: idle.gzip(settings, self._wishes.compresses))
+        if self._wishes.idle_whitenoise:
+            served = self._wishes.static_url
+            self._note("idle_whitenoise", lambda: idle.whitenoise(settings, served))
+        self._note("shared_cache", lambda: self._share(settings))
+        self.warnings += caches.sessions(settings, self._wishes.workers)
 
     def loaded(self) -> None:
         """The app is imported, and not forked yet."""
@@ -63,6 +75,13 @@ class Tuning:
             return
         if self._keeper is not None and "django.db" in sys.modules:
             self._note("persistent_connections", self._keep_truly)
+        if self._wishes.gc:
+            self._note("gc", rubbish.rarely)
+
+    def _share(self, settings: Any) -> "list[Finding]":
+        if self._wishes.shared_cache:
+            return caches.share(settings, self._wishes.shared_folder)
+        return caches.local(settings, self._wishes.workers)
 
     def _keep(self, settings: Any) -> "list[Finding]":
         return self._keeper.settings(settings) if self._keeper is not None else []
@@ -83,28 +102,3 @@ class Tuning:
         except Exception as error:
             found = [Finding("the settings", False, f"they cannot be looked at ({error!r})")]
         self.findings += [{"tuning": tuning, **finding._asdict()} for finding in found]
-
-
-def shared_memory(settings: Any, workers: int) -> "list[dict[str, str]]":
-    """Sessions in a cache that each worker has for itself: a visitor is logged in by one worker
-    and a stranger to the next."""
-    engine = str(getattr(settings, "SESSION_ENGINE", ""))
-    caches = getattr(settings, "CACHES", None)
-    if workers < 2 or not isinstance(caches, dict):
-        return []
-    if engine.rpartition(".")[2] not in ("cache", "cached_db"):
-        return []
-    alias = getattr(settings, "SESSION_CACHE_ALIAS", "default")
-    cache = caches.get(alias)
-    backend = str(cache.get("BACKEND", "")) if isinstance(cache, dict) else ""
-    if not backend.endswith(".LocMemCache"):
-        return []
-    return [
-        {
-            "message": f"SESSION_ENGINE keeps sessions in CACHES[{alias!r}], a LocMemCache, which "
-            f"each of the {workers} workers has for itself: visitors lose their sessions",
-            "hint": 'remove SESSION_ENGINE (sessions then are in the database), or give CACHES["'
-            f'{alias}"] a BACKEND that processes share, as '
-            '"django.core.cache.backends.db.DatabaseCache" or "…redis.RedisCache"',
-        }
-    ]

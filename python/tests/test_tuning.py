@@ -1,5 +1,6 @@
 """What is tuned, what is left alone, and that it reaches the app before anybody reads settings."""
 
+import gc
 import importlib.util
 import json
 import tempfile
@@ -10,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any, Callable
 from unittest import mock
 
-from hotclub_worker import databases, templates, tuning
+from hotclub_worker import caches, databases, idle, rubbish, templates
 from hotclub_worker.databases import Keeper, Patient, Server, Session, changes_session
 
 from tests.harness import Harness
@@ -287,22 +288,104 @@ class Templates(unittest.TestCase):
 
 class Sessions(unittest.TestCase):
     def warnings(self, workers: int = 2, **settings: Any) -> "list[dict[str, str]]":
-        return tuning.shared_memory(SimpleNamespace(**settings), workers)
+        return caches.sessions(SimpleNamespace(**settings), workers)
 
     def test_sessions_in_a_workers_own_memory_are_a_warning(self) -> None:
-        caches = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+        local = {"default": {"BACKEND": caches.LOCAL}}
         for kind in ("cache", "cached_db"):
             engine = f"django.contrib.sessions.backends.{kind}"
-            (warning,) = self.warnings(SESSION_ENGINE=engine, CACHES=caches)
+            (warning,) = self.warnings(SESSION_ENGINE=engine, CACHES=local)
             self.assertIn("LocMemCache", warning["message"])
-            self.assertEqual(self.warnings(1, SESSION_ENGINE=engine, CACHES=caches), [])
+            self.assertEqual(self.warnings(1, SESSION_ENGINE=engine, CACHES=local), [])
         others: list[dict[str, Any]] = [
-            {"SESSION_ENGINE": "django.contrib.sessions.backends.db", "CACHES": caches},
+            {"SESSION_ENGINE": "django.contrib.sessions.backends.db", "CACHES": local},
             {"SESSION_ENGINE": engine, "CACHES": {"default": {"BACKEND": "redis.RedisCache"}}},
             {},
         ]
         for settings in others:
             self.assertEqual(self.warnings(**settings), [])
+
+
+class SharedCache(unittest.TestCase):
+    def test_each_cache_in_memory_becomes_one_in_files_that_says_the_same(self) -> None:
+        redis = {"BACKEND": "django.core.cache.backends.redis.RedisCache"}
+        written: dict[str, dict[str, Any]] = {
+            "default": {"BACKEND": caches.LOCAL, "TIMEOUT": 7, "OPTIONS": {"MAX_ENTRIES": 9}},
+            "same": {"BACKEND": caches.LOCAL},
+            "other": {"BACKEND": caches.LOCAL, "LOCATION": "other"},
+            "redis": redis,
+        }
+        settings = SimpleNamespace(CACHES=written)
+        found = caches.share(settings, "/own")
+        self.assertEqual([f.done for f in found], [True] * 3)
+        after = settings.CACHES
+        self.assertEqual(
+            (after["default"]["BACKEND"], after["default"]["TIMEOUT"]), (caches.FILES, 7)
+        )
+        self.assertEqual(after["default"]["OPTIONS"], {"MAX_ENTRIES": 9})
+        self.assertEqual(after["default"]["LOCATION"], after["same"]["LOCATION"])
+        self.assertNotEqual(after["default"]["LOCATION"], after["other"]["LOCATION"])
+        self.assertTrue(after["other"]["LOCATION"].startswith("/own/"))
+        self.assertIs(after["redis"], redis)
+        self.assertEqual(written["default"]["BACKEND"], caches.LOCAL)
+        self.assertEqual(caches.share(SimpleNamespace(CACHES=written), None), [])
+
+    def test_unless_asked_for_it_is_only_told_and_only_of_what_the_settings_say(self) -> None:
+        for said, workers, count in ((True, 2, 1), (False, 2, 0), (True, 1, 0)):
+            settings = SimpleNamespace(
+                CACHES={"default": {"BACKEND": caches.LOCAL}},
+                is_overridden=lambda name, said=said: said,
+            )
+            found = caches.local(settings, workers)
+            self.assertEqual([f.done for f in found], [False] * count)
+
+
+class Idle(unittest.TestCase):
+    COMMON = "django.middleware.common.CommonMiddleware"
+
+    def test_gzip_is_left_out_only_where_the_front_compresses_everything(self) -> None:
+        written = [idle.GZIP, self.COMMON]
+        settings = SimpleNamespace(MIDDLEWARE=written)
+        (finding,) = idle.gzip(settings, False)
+        self.assertFalse(finding.done)
+        self.assertIs(settings.MIDDLEWARE, written)
+        (finding,) = idle.gzip(settings, True)
+        self.assertTrue(finding.done)
+        self.assertEqual(settings.MIDDLEWARE, [self.COMMON])
+        self.assertEqual(len(written), 2)
+        for other in ([self.COMMON], ["shop.GZipMiddleware"], None):
+            self.assertEqual(idle.gzip(SimpleNamespace(MIDDLEWARE=other), True), [])
+
+    def test_whitenoise_is_left_out_only_where_the_front_serves_all_that_it_would(self) -> None:
+        def after(static_url: Any, **more: Any) -> "tuple[bool, list[str]]":
+            middleware = [idle.WHITENOISE, self.COMMON]
+            settings = SimpleNamespace(MIDDLEWARE=middleware, STATIC_URL="static/", **more)
+            (finding,) = idle.whitenoise(settings, static_url)
+            return finding.done, settings.MIDDLEWARE
+
+        self.assertEqual(after("/static/"), (True, [self.COMMON]))
+        self.assertFalse(after(None)[0])
+        self.assertFalse(after("/files/")[0])
+        self.assertFalse(after("/static/", WHITENOISE_ROOT="/srv/root")[0])
+        self.assertFalse(after("/static/", WHITENOISE_STATIC_PREFIX="/s/")[0])
+
+
+class Rubbish(unittest.TestCase):
+    def setUp(self) -> None:
+        self.addCleanup(gc.set_threshold, *gc.get_threshold())
+
+    def test_the_threshold_is_raised_unless_the_app_had_a_mind_of_its_own(self) -> None:
+        before = gc.get_threshold()
+        (finding,) = rubbish.rarely()
+        self.assertTrue(finding.done)
+        self.assertEqual(gc.get_threshold(), (rubbish.YOUNGEST, *before[1:]))
+        (finding,) = rubbish.rarely()
+        self.assertIn("the app set", finding.what)
+        gc.set_threshold(*before)
+        gc.disable()
+        self.addCleanup(gc.enable)
+        (finding,) = rubbish.rarely()
+        self.assertIn("turned the collector off", finding.what)
 
 
 SITE_SETTINGS = """

@@ -14,6 +14,8 @@ use serde::{Deserialize, Serialize};
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 
+use crate::generation::{Surroundings, Tune};
+
 use crate::sys;
 
 /// Largest control message, in bytes; the protocol cuts tracebacks to fit.
@@ -49,12 +51,14 @@ pub(crate) struct Load {
 }
 
 /// Which tunings are wanted, and what a kept connection is multiplied by.
-#[derive(Clone, Copy, Debug, Serialize)]
-pub(crate) struct TuneOrder {
-    pub(crate) persistent_connections: bool,
-    pub(crate) cached_templates: bool,
-    pub(crate) workers: usize,
-    pub(crate) threads: usize,
+#[derive(Clone, Debug, Serialize)]
+pub struct TuneOrder {
+    #[serde(flatten)]
+    pub parts: Tune,
+    #[serde(flatten)]
+    pub surroundings: Surroundings,
+    pub workers: usize,
+    pub threads: usize,
 }
 
 /// What a fork server reports.

@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use rustix::net::{AddressFamily, SocketFlags, SocketType, socketpair};
+use serde::Serialize;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::Board;
@@ -44,6 +45,7 @@ pub struct Spec {
     pub settings: BTreeMap<String, serde_json::Value>,
     /// What Django is told where its settings say nothing.
     pub tune: Tune,
+    pub surroundings: Surroundings,
     pub import_timeout: Duration,
     pub queue_timeout: Duration,
     pub max_waiting: usize,
@@ -57,10 +59,25 @@ pub struct Spec {
 }
 
 /// Which of Django's settings may be improved on (docs/tuning.md).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 pub struct Tune {
     pub persistent_connections: bool,
     pub cached_templates: bool,
+    pub gc: bool,
+    pub idle_gzip: bool,
+    pub idle_whitenoise: bool,
+    pub shared_cache: bool,
+}
+
+/// What tuning has to know of the site's surroundings.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Surroundings {
+    /// The front compresses whatever can be.
+    pub compresses: bool,
+    /// STATIC_URL, where the front serves all that lies there.
+    pub static_url: Option<String>,
+    /// A folder that is the app's own, for a cache that its processes share.
+    pub shared_folder: Option<PathBuf>,
 }
 
 impl Tune {
@@ -68,6 +85,10 @@ impl Tune {
     pub const OFF: Self = Self {
         persistent_connections: false,
         cached_templates: false,
+        gc: false,
+        idle_gzip: false,
+        idle_whitenoise: false,
+        shared_cache: false,
     };
 }
 
@@ -280,8 +301,8 @@ fn load(spec: &Spec, lanes: usize, slots: usize) -> Load {
         preload: spec.preload,
         settings: spec.settings.clone(),
         tune: (spec.tune != Tune::OFF).then_some(TuneOrder {
-            persistent_connections: spec.tune.persistent_connections,
-            cached_templates: spec.tune.cached_templates,
+            parts: spec.tune,
+            surroundings: spec.surroundings.clone(),
             workers: spec.policy.workers,
             threads: spec.policy.threads,
         }),

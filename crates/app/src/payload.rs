@@ -22,6 +22,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../python/hotclub_worker/board.py"),
     ),
     (
+        "caches.py",
+        include_str!("../../../python/hotclub_worker/caches.py"),
+    ),
+    (
         "control.py",
         include_str!("../../../python/hotclub_worker/control.py"),
     ),
@@ -46,6 +50,10 @@ const FILES: &[(&str, &str)] = &[
         include_str!("../../../python/hotclub_worker/head.py"),
     ),
     (
+        "idle.py",
+        include_str!("../../../python/hotclub_worker/idle.py"),
+    ),
+    (
         "load.py",
         include_str!("../../../python/hotclub_worker/load.py"),
     ),
@@ -60,6 +68,10 @@ const FILES: &[(&str, &str)] = &[
     (
         "report.py",
         include_str!("../../../python/hotclub_worker/report.py"),
+    ),
+    (
+        "rubbish.py",
+        include_str!("../../../python/hotclub_worker/rubbish.py"),
     ),
     (
         "templates.py",

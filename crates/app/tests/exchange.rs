@@ -63,6 +63,7 @@ impl Site {
             preload: true,
             settings: std::collections::BTreeMap::default(),
             tune: hotclub_app::Tune::OFF,
+            surroundings: hotclub_app::Surroundings::default(),
             import_timeout: Duration::from_secs(30),
             queue_timeout: Duration::from_secs(20),
             max_waiting: 1000,

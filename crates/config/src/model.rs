@@ -141,6 +141,29 @@ pub struct Tune {
     pub persistent_connections: bool,
     /// Parse each template once a process.
     pub cached_templates: bool,
+    /// Look for garbage less often.
+    pub gc: bool,
+    /// Leave GZipMiddleware out where the front compresses everything that it would.
+    pub idle_gzip: bool,
+    /// Leave WhiteNoise's middleware out where the front serves all that it would.
+    pub idle_whitenoise: bool,
+    /// One cache for all workers in the place of one in each. Off unless asked for: it is slower.
+    pub shared_cache: bool,
+}
+
+impl Tune {
+    /// All that needs no asking for, or nothing.
+    #[must_use]
+    pub const fn all(wanted: bool) -> Self {
+        Self {
+            persistent_connections: wanted,
+            cached_templates: wanted,
+            gc: wanted,
+            idle_gzip: wanted,
+            idle_whitenoise: wanted,
+            shared_cache: false,
+        }
+    }
 }
 
 /// `[app] python`: a version to look for, or the interpreter itself.
@@ -399,10 +422,7 @@ impl Default for App {
 
 impl Default for Tune {
     fn default() -> Self {
-        Tune {
-            persistent_connections: defaults::TUNE,
-            cached_templates: defaults::TUNE,
-        }
+        Tune::all(defaults::TUNE)
     }
 }
 

@@ -2,8 +2,8 @@
 //!
 //! The other side is `python/hotclub_worker/measure.py`.
 
-use hotclub_app::{Advice, AppFailure, Finding, Tune};
-use hotclub_config::Tune as Wanted;
+use hotclub_app::{Advice, AppFailure, Finding, Surroundings, Tune, TuneOrder};
+use hotclub_config::{Compress, Tune as Wanted};
 use serde::{Deserialize, Serialize};
 use serde_json::json;
 
@@ -67,6 +67,10 @@ pub(crate) fn allowed(wanted: Wanted) -> Tune {
     Tune {
         persistent_connections: wanted.persistent_connections,
         cached_templates: wanted.cached_templates,
+        gc: wanted.gc,
+        idle_gzip: wanted.idle_gzip,
+        idle_whitenoise: wanted.idle_whitenoise,
+        shared_cache: wanted.shared_cache,
     }
 }
 
@@ -105,18 +109,22 @@ pub(crate) async fn measure(
 
 fn request(project: &Project, tune: Tune, pages: Option<Pages<'_>>) -> Result<String, Failure> {
     let probe = app::probe(project);
-    let collected = project.app()?.state.join("static");
+    let app = project.app()?;
+    let collected = app.state.join("static");
+    let static_url = project.inspection.static_url.clone();
     let mut settings = serde_json::Map::new();
     if collected.is_dir() {
         settings.insert("STATIC_ROOT".to_owned(), json!(collected));
     }
-    let tune = (tune != Tune::OFF).then(|| {
-        json!({
-            "persistent_connections": tune.persistent_connections,
-            "cached_templates": tune.cached_templates,
-            "workers": project.workers,
-            "threads": project.site.app.threads,
-        })
+    let tune = (tune != Tune::OFF).then(|| TuneOrder {
+        parts: tune,
+        surroundings: Surroundings {
+            compresses: project.site.compress == Compress::Always,
+            static_url: static_url.filter(|_| collected.is_dir()),
+            shared_folder: Some(app.state.join("shared-cache")),
+        },
+        workers: project.workers,
+        threads: project.site.app.threads as usize,
     });
     let request = json!({
         "app": project.app_name()?,

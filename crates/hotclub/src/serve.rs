@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use hotclub_app::{Buffers, Lane, Launch, Policy, Spec, Tune};
+use hotclub_app::{Buffers, Lane, Launch, Policy, Spec, Surroundings, Tune};
 use hotclub_config::{Listen, defaults};
 use hotclub_front::{
     AccessLog, AppRoute, Format, Front, Limits, NamedFiles, Options, Sink, Site, Table,
@@ -305,6 +305,7 @@ fn spec(args: &ServeArgs, worker: PathBuf, buffers: &Arc<Buffers>) -> Result<Spe
         settings: BTreeMap::new(),
         // As Gunicorn: whoever starts the app server alone has settings of his own.
         tune: Tune::OFF,
+        surroundings: Surroundings::default(),
         import_timeout: IMPORT_TIMEOUT,
         queue_timeout: defaults::QUEUE_TIMEOUT,
         max_waiting: args.backlog as usize,

@@ -10,7 +10,7 @@ use serde::Serialize;
 use crate::cli::TuneArgs;
 use crate::console::{Console, Failure};
 use crate::inspect::asked;
-use crate::measure::{Answer, Costly, Page, Pages, measure};
+use crate::measure::{self, Answer, Costly, Page, Pages, measure};
 use crate::project::{Project, State};
 use crate::up::database::{self, Database};
 
@@ -69,15 +69,30 @@ async fn ready(args: &TuneArgs, console: &Console) -> Result<(Project, Database)
 }
 
 async fn compare(project: &Project, args: &TuneArgs, console: &Console) -> Result<Report, Failure> {
-    let tune = |persistent_connections, cached_templates| Tune {
-        persistent_connections,
-        cached_templates,
-    };
     let variants = [
         ("as the settings stand", Tune::OFF),
-        ("persistent_connections", tune(true, false)),
-        ("cached_templates", tune(false, true)),
-        ("both", tune(true, true)),
+        (
+            "persistent_connections",
+            Tune {
+                persistent_connections: true,
+                ..Tune::OFF
+            },
+        ),
+        (
+            "cached_templates",
+            Tune {
+                cached_templates: true,
+                ..Tune::OFF
+            },
+        ),
+        (
+            "gc",
+            Tune {
+                gc: true,
+                ..Tune::OFF
+            },
+        ),
+        ("all", measure::allowed(hotclub_config::Tune::all(true))),
     ];
     let mut paths: Vec<String> = args.urls.iter().map(|url| path_of(url)).collect();
     let mut report = Report {
@@ -140,7 +155,7 @@ fn human(report: &Report) -> String {
     let pages: Vec<String> = pages.unwrap_or_default().iter().map(shown).collect();
     lines.push(format!("\nOne process, the mean of: {}", pages.join(" ")));
     if !report.costly.is_empty() {
-        lines.push("\nWhat costs most with both:".to_owned());
+        lines.push("\nWhat costs most with all:".to_owned());
         lines.extend(
             report
                 .costly
@@ -232,7 +247,7 @@ mod tests {
                     pages: vec![page(10.0, 1.0)],
                 },
                 Variant {
-                    name: "both",
+                    name: "all",
                     pages: vec![page(40.0, 0.0)],
                 },
             ],

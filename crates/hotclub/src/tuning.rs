@@ -34,7 +34,7 @@ pub(crate) async fn start(
     );
     console.warning(
         &message,
-        Some("find out which part it is with `persistent_connections = false` or `cached_templates = false` under [app.tune]"),
+        Some("find out which part it is: each has a key under [app.tune], as `cached_templates = false`"),
     );
     Ok(generation)
 }
@@ -69,7 +69,9 @@ pub(crate) fn may_have_failed(error: &StartError, spec: &Spec) -> bool {
 
 pub(crate) fn is_tuned(findings: &[Finding], spec: &Spec) -> bool {
     let unknown = spec.tune != Tune::OFF && !spec.preload;
-    unknown || findings.iter().any(|finding| finding.done)
+    // When garbage is looked for keeps no site from coming up.
+    let mut done = findings.iter().filter(|finding| finding.tuning != "gc");
+    unknown || done.any(|finding| finding.done)
 }
 
 /// One line on what was tuned, and the doubts that came up with it.
@@ -91,13 +93,19 @@ fn summary(done: &[&Finding], left: &[&Finding]) -> String {
             .filter(|finding| finding.tuning == tuning)
             .count()
     };
-    let mut parts = Vec::new();
-    if of("persistent_connections") > 0 {
-        parts.push("database connections kept between requests".to_owned());
-    }
-    if of("cached_templates") > 0 {
-        parts.push("templates parsed once".to_owned());
-    }
+    const DONE: [(&str, &str); 6] = [
+        (
+            "persistent_connections",
+            "database connections kept between requests",
+        ),
+        ("cached_templates", "templates parsed once"),
+        ("gc", "garbage looked for less often"),
+        ("idle_gzip", "GZipMiddleware idle"),
+        ("idle_whitenoise", "WhiteNoise idle"),
+        ("shared_cache", "one cache for all workers"),
+    ];
+    let named = DONE.iter().filter(|(tuning, _)| of(tuning) > 0);
+    let mut parts: Vec<String> = named.map(|(_, words)| (*words).to_owned()).collect();
     match left {
         [] => {}
         [one] if done.is_empty() => parts.push(format!("nothing: {} ({})", one.what, one.at)),

@@ -3,10 +3,13 @@
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::OsString;
+use std::os::unix::fs::DirBuilderExt as _;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_app::{Buffers, Generation, Launch, Policy, Spec, Tune};
+use hotclub_app::{Buffers, Generation, Launch, Policy, Spec, Surroundings};
+use hotclub_config::Compress;
 use hotclub_django::hosts;
 
 use super::release::Statics;
@@ -14,6 +17,7 @@ use super::site;
 use crate::console::Failure;
 use crate::face::{self, Face};
 use crate::house::Plan;
+use crate::measure;
 use crate::probe::Probe;
 use crate::processes::{Keeper, Processes};
 use crate::project::{Project, State};
@@ -82,10 +86,8 @@ pub(crate) fn spec(
         pythonpath: Vec::new(),
         preload: options.preload,
         settings,
-        tune: Tune {
-            persistent_connections: options.tune.persistent_connections,
-            cached_templates: options.tune.cached_templates,
-        },
+        tune: measure::allowed(options.tune),
+        surroundings: surroundings(project, state, statics)?,
         import_timeout: IMPORT_TIMEOUT,
         queue_timeout: options.queue_timeout,
         max_waiting: options.max_queue as usize,
@@ -104,6 +106,39 @@ pub(crate) fn spec(
             second_deadline: options.timeout.unwrap_or(options.graceful_timeout),
         },
     })
+}
+
+/// What tuning has to know of how this site is served.
+fn surroundings(
+    project: &Project,
+    state: &State,
+    statics: &Statics,
+) -> Result<Surroundings, Failure> {
+    let shared_folder = match project.site.app.tune.shared_cache {
+        true => Some(shared_folder(project, state)?),
+        false => None,
+    };
+    Ok(Surroundings {
+        compresses: project.site.compress == Compress::Always,
+        static_url: statics.served_at().map(str::to_owned),
+        shared_folder,
+    })
+}
+
+/// What lies there is unpickled by the app: it is its user's alone.
+fn shared_folder(project: &Project, state: &State) -> Result<PathBuf, Failure> {
+    let folder = state.dir.join("shared-cache");
+    let made = std::fs::DirBuilder::new().mode(0o700).create(&folder);
+    match made {
+        Err(error) if error.kind() != std::io::ErrorKind::AlreadyExists => {
+            return Err(error.into());
+        }
+        _ => {}
+    }
+    if let Some(user) = project.user {
+        std::os::unix::fs::chown(&folder, Some(user.uid), Some(user.gid))?;
+    }
+    Ok(folder)
 }
 
 /// The environment of every command of the app: ours, with the site's on top.

@@ -25,6 +25,11 @@ pub(crate) struct Statics {
 }
 
 impl Statics {
+    /// The URL of what was collected.
+    pub(crate) fn served_at(&self) -> Option<&str> {
+        self.collected.as_ref().and(self.url.as_deref())
+    }
+
     pub(crate) fn described(&self) -> Option<String> {
         let files = self.collected.as_ref()?;
         Some(format!(

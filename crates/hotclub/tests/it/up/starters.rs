@@ -1,8 +1,21 @@
 //! What the starters of content management systems make must come up unmodified.
 
-use hotclub_testkit::{Project, need, python};
+use hotclub_testkit::{Program, Project, need, python};
 
 use super::up;
+
+/// Each start says what it tuned and what it left alone, and why; here it is told to whoever reads the test's output.
+fn tells_what_was_tuned(starter: &str, program: &Program) {
+    let event = program.event(0, "tuned");
+    for finding in event["done"].as_array().into_iter().flatten() {
+        eprintln!("{starter}: tuned {}: {}", finding["at"], finding["what"]);
+    }
+    for finding in event["left"].as_array().into_iter().flatten() {
+        eprintln!("{starter}: left {}: {}", finding["at"], finding["what"]);
+    }
+    let count = |key: &str| event[key].as_array().map_or(0, Vec::len);
+    assert!(count("done") + count("left") > 0, "{event}");
+}
 
 #[test]
 fn what_wagtail_start_makes_comes_up_unmodified() {
@@ -12,6 +25,7 @@ fn what_wagtail_start_makes_comes_up_unmodified() {
     assert!(program.get("/").expect(200).text().contains("Wagtail"));
     program.get("/admin/login/").expect(200);
     program.get("/static/wagtailadmin/css/core.css").expect(200);
+    tells_what_was_tuned("wagtail start", &program);
     program.stop();
 }
 
@@ -38,5 +52,6 @@ fn a_project_to_which_django_cms_added_itself_comes_up_unmodified() {
     program.get("/admin/login/").expect(200);
     let style = program.get("/static/cms/js/dist/bundle.toolbar.min.js");
     assert!(matches!(style.status, 200 | 404), "{}", style.status);
+    tells_what_was_tuned("django CMS", &program);
     program.stop();
 }

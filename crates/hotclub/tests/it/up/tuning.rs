@@ -83,7 +83,7 @@ fn start(project: &Project, cluster: &Postgres) -> Launch {
         .env("DB_PASSWORD", password)
 }
 
-/// The tunings that were done, and the reasons for what was not.
+/// The tunings that were done but `gc`, which always is, and the reasons for what was not.
 fn tuned(program: &Program) -> (BTreeSet<String>, Vec<String>) {
     let event = program.event(0, "tuned");
     let texts = |of: &Value, key: &str| {
@@ -91,7 +91,8 @@ fn tuned(program: &Program) -> (BTreeSet<String>, Vec<String>) {
         all.map(|finding| finding[key].as_str().unwrap().to_owned())
             .collect::<Vec<_>>()
     };
-    let done = texts(&event["done"], "tuning").into_iter().collect();
+    let done = texts(&event["done"], "tuning").into_iter();
+    let done = done.filter(|tuning| tuning != "gc").collect();
     (done, texts(&event["left"], "what"))
 }
 
@@ -246,5 +247,69 @@ fn a_tuning_that_keeps_the_site_from_coming_up_is_taken_back() {
     assert_eq!(loader, "django.template.loaders.app_directories");
     warned(&program, "taken back");
     assert!(program.events("tuned").is_empty());
+    program.stop();
+}
+
+/// Says what `[app.tune]` and `compress` have made of its settings, and counts in a cache.
+const TELLS: &str = r#"
+import gc
+from django.conf import settings
+from django.core.cache import cache
+from django.http import JsonResponse
+from django.urls import path
+
+def facts(request):
+    cache.add("visits", 0, None)
+    return JsonResponse({
+        "threshold": gc.get_threshold()[0],
+        "middleware": list(settings.MIDDLEWARE),
+        "visits": cache.incr("visits"),
+    })
+
+urlpatterns = [path("", facts)]
+"#;
+
+#[test]
+fn what_the_front_does_is_left_out_and_a_cache_is_shared_where_that_is_asked_for() {
+    let python = need!(python());
+    let project = Project::startproject(&python, "mysite", &[]);
+    project
+        .append(
+            "mysite/settings.py",
+            "DEBUG = False\nALLOWED_HOSTS = [\"*\"]\n\
+             MIDDLEWARE = [\"django.middleware.gzip.GZipMiddleware\", *MIDDLEWARE]\n\
+             CACHES = {\"default\": {\"BACKEND\": \"django.core.cache.backends.locmem.LocMemCache\"}}\n",
+        )
+        .write("mysite/urls.py", TELLS)
+        .write("hotclub.toml", "[app]\nworkers = 2\n");
+    let facts = |program: &Program| program.get("/").expect(200).json();
+    let has_gzip = |facts: &Value| facts["middleware"].to_string().contains("GZip");
+    let program = up(&project).serve();
+    let (_, left) = tuned(&program);
+    for reason in ["compress = \"always\"", "shared_cache = true"] {
+        assert!(left.iter().any(|left| left.contains(reason)), "{left:?}");
+    }
+    let told = facts(&program);
+    assert!(told["threshold"] == 10_000 && has_gzip(&told), "{told}");
+    program.stop();
+
+    project.write(
+        "hotclub.toml",
+        "compress = \"always\"\n[app]\nworkers = 2\n[app.tune]\nshared_cache = true\ngc = false\n",
+    );
+    let program = up(&project).serve();
+    let (done, left) = tuned(&program);
+    assert_eq!(
+        done,
+        ["idle_gzip", "shared_cache"].map(str::to_owned).into(),
+        "{left:?}"
+    );
+    let all: Vec<Value> = (0..20).map(|_| facts(&program)).collect();
+    assert_eq!(all[19]["visits"], 20, "{all:?}");
+    assert!(
+        all[0]["threshold"] != 10_000 && !has_gzip(&all[0]),
+        "{}",
+        all[0]
+    );
     program.stop();
 }
