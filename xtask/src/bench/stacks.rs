@@ -2,6 +2,7 @@
 //! advises for production.
 
 pub(super) mod app_server;
+pub(super) mod caching_nginx;
 pub(super) mod caddy;
 pub(super) mod composed;
 pub(super) mod front;

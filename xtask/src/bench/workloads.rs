@@ -9,6 +9,7 @@ mod overload;
 mod plain;
 mod start;
 mod steady;
+mod tuned;
 mod upload;
 mod visit;
 
@@ -18,6 +19,7 @@ use super::workload::Workload;
 pub(super) fn all() -> Vec<Box<dyn Workload>> {
     vec![
         Box::new(home::Home),
+        Box::new(tuned::Tuned),
         Box::new(detail::Detail),
         Box::new(plain::Plain),
         Box::new(hello::Hello),

@@ -21,6 +21,8 @@ pub(in crate::bench) struct Hotclub {
     program: PathBuf,
     python: PathBuf,
     world: World,
+    /// What `hotclub.toml` says, for `up`.
+    settings: &'static str,
 }
 
 impl Hotclub {
@@ -38,7 +40,17 @@ impl Hotclub {
             program,
             python: world.python()?,
             world: world.clone(),
+            settings: "",
         })
+    }
+
+    /// With these settings, and a name that says so.
+    pub(in crate::bench) fn set(self, name: &str, settings: &'static str) -> Self {
+        Self {
+            name: name.to_owned(),
+            settings,
+            ..self
+        }
     }
 
     fn serve(&self, job: &Job) -> Result<Server> {
@@ -72,15 +84,14 @@ impl Hotclub {
         up.arg("up")
             .arg(project)
             .args(["--workers", &job.workers.to_string()]);
-        let file = project.join("hotclub.toml");
+        let mut settings = self.settings.to_owned();
         if job.tls {
-            fs::write(&file, https(&*self.world.certificate()?))?;
+            settings.push_str(&https(&*self.world.certificate()?));
             up.args(["--listen", &format!("https://{address}")]);
         } else {
-            // Of a turn before.
-            let _ = fs::remove_file(&file);
             up.args(["--listen", &address.to_string()]);
         }
+        fs::write(project.join("hotclub.toml"), settings)?;
         let inherited = |name: &str| !(own_database && name.starts_with("DB_"));
         up.envs(job.site.env.iter().filter(|(name, _)| inherited(name)));
         self.started(&mut up, Server::new(address, job.tls), job)
