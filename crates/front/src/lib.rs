@@ -8,6 +8,7 @@ mod access;
 mod access_log;
 mod addresses;
 mod answer;
+mod bounded;
 mod cache;
 mod clock;
 mod compress;

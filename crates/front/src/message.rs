@@ -58,6 +58,16 @@ impl Fields {
         });
     }
 
+    /// What a test says.
+    #[cfg(test)]
+    pub(crate) fn of(lines: &[(&str, &str)]) -> Self {
+        let mut fields = Self::default();
+        for (name, value) in lines {
+            fields.push(name.as_bytes(), value.as_bytes());
+        }
+        fields
+    }
+
     /// All lines in order.
     pub fn iter(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
         self.lines.iter().map(|line| {

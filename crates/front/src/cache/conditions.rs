@@ -104,17 +104,9 @@ mod tests {
 
     fn request(lines: &[(&str, &str)]) -> Request {
         Request {
-            fields: fields(lines),
+            fields: Fields::of(lines),
             ..Request::default()
         }
-    }
-
-    fn fields(lines: &[(&str, &str)]) -> Fields {
-        let mut fields = Fields::default();
-        for (name, value) in lines {
-            fields.push(name.as_bytes(), value.as_bytes());
-        }
-        fields
     }
 
     #[test]
@@ -138,22 +130,22 @@ mod tests {
             (&[("If-Modified-Since", "yesterday")], false),
         ] {
             assert_eq!(
-                is_unchanged(&request(asked), 200, &fields(&ours)),
+                is_unchanged(&request(asked), 200, &Fields::of(&ours)),
                 expected,
                 "{asked:?}"
             );
-            assert!(!is_unchanged(&request(asked), 404, &fields(&ours)));
+            assert!(!is_unchanged(&request(asked), 404, &Fields::of(&ours)));
         }
         assert!(!is_unchanged(
             &request(&[("If-None-Match", "\"a\"")]),
             200,
-            &fields(&[])
+            &Fields::of(&[])
         ));
     }
 
     #[test]
     fn one_range_is_a_part() {
-        let ours = fields(&[("ETag", "\"a\""), DATE]);
+        let ours = Fields::of(&[("ETag", "\"a\""), DATE]);
         let of = |lines: &[(&str, &str)]| stretch(&request(lines), &ours, 10);
         assert_eq!(of(&[]), Stretch::Whole);
         assert_eq!(of(&[("Range", "bytes=2-3")]), Stretch::Part(2..4));
@@ -181,7 +173,7 @@ mod tests {
         assert_eq!((plain.fields.len(), &plain.method[..]), (2, &b"GET"[..]));
         let asked = question(
             &request(&lines),
-            Some(&fields(&[("ETag", "\"ours\""), DATE])),
+            Some(&Fields::of(&[("ETag", "\"ours\""), DATE])),
         );
         assert_eq!(asked.fields.get("if-none-match"), Some(&b"\"ours\""[..]));
         assert_eq!(

@@ -219,14 +219,6 @@ mod tests {
         );
     }
 
-    fn fields(lines: &[(&str, &str)]) -> Fields {
-        let mut fields = Fields::default();
-        for (name, value) in lines {
-            fields.push(name.as_bytes(), value.as_bytes());
-        }
-        fields
-    }
-
     #[test]
     fn a_lifetime_is_said_in_three_ways_and_the_strongest_wins() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
@@ -241,7 +233,7 @@ mod tests {
             (&[DATE, LATER, ("Cache-Control", "max-age=7")], Some(7)),
             (&[("Cache-Control", "max-age=7, s-maxage=3")], Some(3)),
         ] {
-            let fields = fields(lines);
+            let fields = Fields::of(lines);
             let lifetime = explicit(&Allowed::read(&fields), &fields, now);
             assert_eq!(lifetime.map(|time| time.as_secs()), expected, "{lines:?}");
         }
@@ -251,7 +243,8 @@ mod tests {
     fn an_age_is_what_caches_before_us_say() {
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(784_111_777);
         let came = Instant::now();
-        let age = |lines: &[(&str, &str)]| Birth::of(&fields(lines), came, came, now).age.as_secs();
+        let age =
+            |lines: &[(&str, &str)]| Birth::of(&Fields::of(lines), came, came, now).age.as_secs();
         assert_eq!(age(&[]), 0);
         assert_eq!(age(&[("Age", "30")]), 30);
         assert_eq!(age(&[("Age", "30, 50")]), 30);

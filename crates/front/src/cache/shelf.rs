@@ -1,24 +1,18 @@
 //! Where answers are kept: bounded by bytes, in memory and in files.
-//!
-//! quick_cache, as for files: its policy (a form of CLOCK-Pro) does not let a crawler that walks through
-//! all pages drive out what visitors come for, a hit takes a shard's read lock and no allocation, and
-//! nothing has to be tidied up in the background.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 use std::time::{Duration, Instant};
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
 
 use super::stored::{Kept, Stored};
+use crate::bounded::{Bounded, bounded};
 
 /// A key, a slot and its place among the others.
 const SLOT: u64 = 160;
 /// About how large a page is with what is known of it: only sizes the shelf.
 const USUAL: u64 = 16 * 1024;
-
-type Lines<W> = Cache<Box<[u8]>, Slot, W>;
 
 /// What lies at a key.
 #[derive(Clone, Debug)]
@@ -66,8 +60,8 @@ impl Weighter<Box<[u8]>, Slot> for InFiles {
 }
 
 pub(super) struct Shelf {
-    memory: Lines<InMemory>,
-    files: Lines<InFiles>,
+    memory: Bounded<Slot, InMemory>,
+    files: Bounded<Slot, InFiles>,
     ids: AtomicU64,
 }
 
@@ -76,15 +70,16 @@ impl Shelf {
         // A shard refuses what is heavier than itself.
         let shards =
             |bytes: u64, longest: u64| (bytes / longest.saturating_mul(4).max(1)).clamp(1, 16);
+        let items = |number: u64| number.clamp(16, 1 << 20);
         Self {
-            memory: lines(
-                memory / USUAL,
+            memory: bounded(
+                items(memory / USUAL),
                 memory,
                 shards(memory, 2 * super::fill::IN_MEMORY),
                 InMemory,
             ),
-            files: lines(
-                files / longest.max(1),
+            files: bounded(
+                items(files / longest.max(1)),
                 files.max(1),
                 shards(files, longest),
                 InFiles,
@@ -169,31 +164,6 @@ impl Shelf {
             self.files.weight(),
         )
     }
-}
-
-fn lines<W: Weighter<Box<[u8]>, Slot> + Clone>(
-    items: u64,
-    weight: u64,
-    shards: u64,
-    weighter: W,
-) -> Lines<W> {
-    let count = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    #[expect(
-        clippy::expect_used,
-        reason = "it fails only if one of the two sizes is not given"
-    )]
-    let options = OptionsBuilder::new()
-        .estimated_items_capacity(count(items.clamp(16, 1 << 20)))
-        .weight_capacity(weight)
-        .shards(count(shards))
-        .build()
-        .expect("both sizes are given");
-    Cache::with_options(
-        options,
-        weighter,
-        DefaultHashBuilder::default(),
-        DefaultLifecycle::default(),
-    )
 }
 
 impl std::fmt::Debug for Shelf {

@@ -166,14 +166,6 @@ mod tests {
         }
     }
 
-    fn fields(lines: &[(&str, &str)]) -> Fields {
-        let mut fields = Fields::default();
-        for (name, value) in lines {
-            fields.push(name.as_bytes(), value.as_bytes());
-        }
-        fields
-    }
-
     #[test]
     fn conditions_take_precedence_as_the_rfc_orders() {
         use Verdict::{Failed, Send, Unchanged};
@@ -243,7 +235,7 @@ mod tests {
         ];
         for (lines, verdict) in rows {
             assert_eq!(
-                Asked::of(&fields(lines)).verdict(&current()),
+                Asked::of(&Fields::of(lines)).verdict(&current()),
                 *verdict,
                 "{lines:?}"
             );
@@ -257,10 +249,10 @@ mod tests {
             ..current()
         };
         for name in ["If-Modified-Since", "If-Unmodified-Since"] {
-            let fields = fields(&[(name, DATE)]);
+            let fields = Fields::of(&[(name, DATE)]);
             assert_eq!(Asked::of(&fields).verdict(&current), Verdict::Send);
         }
-        assert!(!Asked::of(&fields(&[("If-Range", DATE)])).range_holds(&current));
+        assert!(!Asked::of(&Fields::of(&[("If-Range", DATE)])).range_holds(&current));
     }
 
     #[test]
@@ -278,7 +270,7 @@ mod tests {
             ("Tue Nov 15 12:45:26 1994", false),
             ("", false),
         ] {
-            let fields = fields(&[("If-Range", value)]);
+            let fields = Fields::of(&[("If-Range", value)]);
             assert_eq!(Asked::of(&fields).range_holds(&current()), holds, "{value}");
         }
         assert!(Asked::of(&Fields::default()).range_holds(&current()));

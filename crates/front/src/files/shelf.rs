@@ -4,25 +4,21 @@
 //! does not drive out what pages need. What is kept is compared with the disk once it is older
 //! than `recheck`; between those times a hit asks neither the disk nor, but for a shard's read lock,
 //! another thread.
-//!
-//! quick_cache: sharded, bounded by weight, and its policy (a form of CLOCK-Pro) resists scans.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Instant;
 
-use quick_cache::sync::{Cache, DefaultLifecycle};
-use quick_cache::{DefaultHashBuilder, OptionsBuilder, Weighter};
+use quick_cache::Weighter;
 
 use super::options::CacheOptions;
 use super::resource::{Content, Resource};
+use crate::bounded::{Bounded, bounded};
 
 /// About what an entry takes beside its content: lists of fields, validators, the cache's own part.
 const ENTRY_BYTES: u64 = 2048;
 /// About how many bytes a file has: only sizes the cache's shards.
 const USUAL_BYTES: u64 = 16 << 10;
-
-type Kept<W> = Cache<Box<[u8]>, Arc<Entry>, W>;
 
 /// A resource and when it was last compared with the disk.
 #[derive(Debug)]
@@ -38,8 +34,8 @@ pub(super) struct Moment(u64);
 pub(super) struct Shelf {
     options: CacheOptions,
     started: Instant,
-    memory: Kept<Bytes>,
-    open: Kept<Descriptors>,
+    memory: Bounded<Arc<Entry>, Bytes>,
+    open: Bounded<Arc<Entry>, Descriptors>,
 }
 
 #[derive(Clone)]
@@ -68,8 +64,8 @@ impl Shelf {
         Self {
             options,
             started: Instant::now(),
-            memory: kept(bytes / USUAL_BYTES, bytes, shards.clamp(1, 16), Bytes),
-            open: kept(open, open, 4, Descriptors),
+            memory: bounded(bytes / USUAL_BYTES, bytes, shards.clamp(1, 16), Bytes),
+            open: bounded(open, open, 4, Descriptors),
         }
     }
 
@@ -169,29 +165,6 @@ fn weight(path: &[u8], entry: &Entry) -> u64 {
         .map(|one| one.stamp.size + ENTRY_BYTES)
         .sum();
     content + path.len() as u64
-}
-
-fn kept<W>(items: u64, weight: u64, shards: u64, weighter: W) -> Kept<W>
-where
-    W: Weighter<Box<[u8]>, Arc<Entry>> + Clone,
-{
-    let size = |number: u64| usize::try_from(number).unwrap_or(usize::MAX);
-    #[expect(
-        clippy::expect_used,
-        reason = "it fails only if one of the two sizes is not given"
-    )]
-    let options = OptionsBuilder::new()
-        .estimated_items_capacity(size(items))
-        .weight_capacity(weight)
-        .shards(size(shards))
-        .build()
-        .expect("both sizes are given");
-    Cache::with_options(
-        options,
-        weighter,
-        DefaultHashBuilder::default(),
-        DefaultLifecycle::default(),
-    )
 }
 
 impl std::fmt::Debug for Shelf {
