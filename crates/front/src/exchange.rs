@@ -291,7 +291,7 @@ impl Exchange<'_> {
             app: times.app,
         };
         match (own, &self.thread.log) {
-            (Some(own), _) => self.thread.site_log(own).add(&entry, &self.thread.clock),
+            (Some(own), _) => own.add(&entry, &self.thread.clock),
             (None, Some(log)) => log.add(&entry, &self.thread.clock),
             (None, None) => {}
         }

@@ -291,6 +291,7 @@ impl Front {
         if let Some(log) = &self.shared.log {
             log.finish();
         }
+        self.shared.table.load().finish_logs();
     }
 
     fn tell(&self, command: impl Fn() -> Command) {

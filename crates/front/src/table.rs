@@ -10,7 +10,7 @@ use hotclub_app::Lane;
 use hotclub_config::{Cache, Compress};
 
 use crate::access::Gate;
-use crate::access_log::AccessLog;
+use crate::access_log::{AccessLog, SiteLog};
 use crate::cache::{self, Seat};
 use crate::counts::{Registry, SiteCounts};
 use crate::dress::Dress;
@@ -68,7 +68,7 @@ pub struct Site {
     /// Its place in the cache that it has in every table; set as `counts` is.
     seat: OnceLock<Seat>,
     /// Takes the lines of this site's requests, in the place of the front's.
-    pub(crate) log: Option<AccessLog>,
+    pub(crate) log: Option<Arc<SiteLog>>,
     pub(crate) gate: Option<Box<Gate>>,
     pub(crate) dress: Option<Box<Dress>>,
     /// It is there, but nothing of it can be shown now.
@@ -133,6 +133,16 @@ impl Table {
             site.counts.get_or_init(|| registry.of(&site.name));
             if let Some(options) = &site.cache {
                 site.seat.get_or_init(|| caches.enter(&site.name, options));
+            }
+        }
+    }
+
+    /// Returns when the lines of sites that have a log of their own are written.
+    pub(crate) fn finish_logs(&self) {
+        let sites = self.by_host.values().map(|door| &door.site);
+        for site in sites.chain(&self.fallback).chain(&self.own) {
+            if let Some(log) = &site.log {
+                log.finish();
             }
         }
     }
@@ -250,11 +260,10 @@ impl Site {
         self
     }
 
-    /// The site's requests are written there and not in the front's log. Whoever opened it finishes it, when the
-    /// front is gone or shows the site no longer.
+    /// The site's requests are written there and not in the front's log. It is finished with the front.
     #[must_use]
     pub fn logged(mut self, log: Option<AccessLog>) -> Self {
-        self.log = log;
+        self.log = log.map(|log| Arc::new(SiteLog::new(log)));
         self
     }
 

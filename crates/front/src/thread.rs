@@ -12,7 +12,7 @@ use hotclub_app::Buffers;
 use slab::Slab;
 use tokio::sync::{Notify, mpsc, oneshot};
 
-use crate::access_log::{AccessLog, LogBuffer};
+use crate::access_log::LogBuffer;
 use crate::addresses::Guest;
 use crate::clock::Clock;
 use crate::compress::Encoders;
@@ -65,8 +65,6 @@ pub(crate) struct Thread {
     pub(crate) clock: Clock,
     pub(crate) ids: IdSource,
     pub(crate) log: Option<LogBuffer>,
-    /// Of sites that have a log of their own.
-    site_logs: RefCell<Vec<Rc<LogBuffer>>>,
     pub(crate) pools: Rc<Pools>,
     pub(crate) encoders: Encoders,
     sockets: RefCell<Slab<Rc<Socket>>>,
@@ -89,7 +87,6 @@ impl Thread {
             pools: Rc::default(),
             encoders: Encoders::default(),
             log: shared.log.as_ref().map(LogBuffer::new),
-            site_logs: RefCell::default(),
             shared,
             sockets: RefCell::default(),
             came: Notify::new(),
@@ -125,21 +122,6 @@ impl Thread {
         } else {
             self.limits().head_time
         }
-    }
-
-    /// This thread's part of a site's own log.
-    pub(crate) fn site_log(&self, log: &AccessLog) -> Rc<LogBuffer> {
-        let mut logs = self.site_logs.borrow_mut();
-        if let Some(known) = logs.iter().find(|known| known.is_of(log)) {
-            return Rc::clone(known);
-        }
-        // Those of sites that are gone.
-        logs.retain(|known| !known.is_over());
-        let new = Rc::new(LogBuffer::new(log));
-        logs.push(Rc::clone(&new));
-        let flushed = Rc::clone(&new);
-        tokio::task::spawn_local(async move { flushed.flush_when_due().await });
-        new
     }
 
     pub(crate) fn take_buffer(&self) -> Vec<u8> {
@@ -323,9 +305,6 @@ pub(crate) async fn run(thread: Rc<Thread>, mut commands: mpsc::UnboundedReceive
         }
     }
     if let Some(log) = &thread.log {
-        log.flush();
-    }
-    for log in &*thread.site_logs.borrow() {
         log.flush();
     }
 }

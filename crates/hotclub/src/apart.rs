@@ -18,6 +18,7 @@ mod log;
 mod message;
 mod process;
 
+use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,7 +26,7 @@ use std::time::{Duration, Instant};
 
 use hotclub_app::{BufferBounds, Buffers, Link};
 use hotclub_config::{Limits, Server};
-use hotclub_front::{AccessLog, Keyring, Listener};
+use hotclub_front::{AccessLog, Keyring, Listener, Purge};
 use hotclub_supervise::{Backoff, RunAs};
 
 use crate::console::Failure;
@@ -37,6 +38,7 @@ use crate::visits::Visits;
 
 use life::{Birth, Life};
 use lodge::{Loan, Lodge};
+use log::{SiteLog, SiteLogs};
 use message::{Answer, Order, Playbill, Setting, Shown};
 
 pub(crate) use lodge::withdraw;
@@ -72,6 +74,7 @@ pub(crate) struct Apart {
     buffers: Arc<Buffers>,
     keyring: Arc<Keyring>,
     lodge: Option<Lodge>,
+    site_logs: SiteLogs,
     next: AtomicU64,
     backoff: Mutex<Backoff>,
 }
@@ -82,6 +85,7 @@ pub(crate) struct Told {
     number: u64,
     apart: Arc<Apart>,
     _loans: Vec<Loan>,
+    _log: Option<Arc<SiteLog>>,
 }
 
 impl Apart {
@@ -119,6 +123,7 @@ impl Apart {
             buffers: Buffers::new(spool, bounds),
             keyring,
             lodge,
+            site_logs: SiteLogs::default(),
             next: AtomicU64::new(1),
             backoff: Mutex::default(),
         });
@@ -166,6 +171,9 @@ impl Apart {
                 loans.push(loan);
             }
         }
+        let log = self.site_log(face).await?;
+        let pipe = log.as_ref().map(|log| log.pipe()).transpose()?.flatten();
+        let own_log = log.as_ref().map(|log| (log.number, log.format()));
         let number = self.number();
         let face = Box::new(face.clone());
         let order = |question| Order::Ready {
@@ -173,13 +181,24 @@ impl Apart {
             number,
             face,
             generation,
+            log: own_log,
         };
-        self.ask(order).await?;
+        self.ask_with(order, pipe.into_iter().collect()).await?;
         Ok(Told {
             number,
             apart: Arc::clone(self),
             _loans: loans,
+            _log: log,
         })
+    }
+
+    async fn site_log(self: &Arc<Self>, face: &Face) -> Result<Option<Arc<SiteLog>>, Failure> {
+        let Some(wanted) = face.log().cloned() else {
+            return Ok(None);
+        };
+        let apart = Arc::clone(self);
+        let opened = tokio::task::spawn_blocking(move || apart.site_logs.open(&wanted, &apart.birth.visits));
+        opened.await?.map(Some)
     }
 
     pub(crate) fn show(&self, bill: &Bill) {
@@ -227,6 +246,7 @@ impl Apart {
         if let Some(log) = &self.birth.log {
             log.reopen();
         }
+        self.site_logs.reopen();
     }
 
     pub(crate) async fn drain(&self, deadline: Instant) {
@@ -240,6 +260,20 @@ impl Apart {
         match self.ask(|question| Order::Observe { question }).await {
             Ok(Answer::Observed(observed)) => *observed,
             Ok(_) | Err(_) => Observed::default(),
+        }
+    }
+
+    /// Forgets what is kept of a site's answers; how many there were, where it has a cache.
+    pub(crate) async fn purge(&self, site: &str, meant: Purge) -> Result<Option<u64>, Failure> {
+        let site = site.to_owned();
+        let order = |question| Order::Purge {
+            question,
+            site,
+            meant,
+        };
+        match self.ask(order).await? {
+            Answer::Purged(gone) => Ok(gone),
+            _ => Ok(None),
         }
     }
 
@@ -268,18 +302,30 @@ impl Apart {
         Ok(())
     }
 
-    pub(crate) async fn end(&self) {
+    pub(crate) async fn end(self: Arc<Self>) {
         let ending = self.life().end(FAREWELL);
         ending.await;
-        if let Some(log) = self.birth.log.clone() {
-            let _written = tokio::task::spawn_blocking(move || log.finish()).await;
-        }
+        let finish = move || {
+            self.site_logs.finish();
+            if let Some(log) = &self.birth.log {
+                log.finish();
+            }
+        };
+        let _written = tokio::task::spawn_blocking(finish).await;
     }
 
     /// Asks a question; what the front refuses, and its end before the answer, is a failure.
     async fn ask(&self, order: impl FnOnce(u64) -> Order) -> Result<Answer, Failure> {
+        self.ask_with(order, Vec::new()).await
+    }
+
+    async fn ask_with(
+        &self,
+        order: impl FnOnce(u64) -> Order,
+        files: Vec<OwnedFd>,
+    ) -> Result<Answer, Failure> {
         let question = self.number();
-        let answer = self.life().ask(question, order(question));
+        let answer = self.life().ask(question, order(question), files);
         match answer.await {
             Some(Answer::Failed(why)) => Err(Failure::new(why)),
             Some(answer) => Ok(answer),

@@ -131,7 +131,7 @@ impl Command {
             Self::Tune(args) => Some(&args.dir),
             Self::Manage(args) => Some(&args.dir),
             Self::Maintenance(args) => Some(&args.dir),
-            Self::Cache(args) => Some(&args.site),
+            Self::Cache(args) => args.folder(),
             Self::Db(args) => Some(args.command.project()),
             Self::Export(args) => Some(&args.dir),
             Self::Import(args) => Some(args.dir()),
@@ -173,12 +173,12 @@ impl Cli {
             Command::Status(args) => args.at.json,
             Command::Env(args) => args.at.json,
             Command::Logs(args) => args.at.json,
+            Command::Cache(args) => args.at.json,
             Command::Inspect(args) => args.json,
             Command::Import(args) => args.json,
             Command::Tune(args) => args.json,
             Command::Upgrade(args) => args.json,
-            Command::Cache(_)
-            | Command::Check(_)
+            Command::Check(_)
             | Command::Front(_)
             | Command::Export(_)
             | Command::Maintenance(_)

@@ -106,6 +106,15 @@ pub(crate) enum Request {
         lines: usize,
         follow: bool,
     },
+    /// What a site's cache holds and did.
+    CacheStats {
+        site: String,
+    },
+    /// All that is kept of a site is forgotten, or what this path or tag means.
+    CachePurge {
+        site: String,
+        what: Option<String>,
+    },
 }
 
 impl Request {

@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::console::Failure;
 use crate::https;
+use crate::own_log::OwnLog;
 use crate::up::site::{self, Folder};
 
 /// The file in a site's state folder that closes the site.
@@ -30,6 +31,9 @@ pub(crate) struct Face {
     folders: Vec<Folder>,
     /// Where a file called `maintenance` closes the site.
     state: Option<PathBuf>,
+    /// Opened by the supervisor.
+    #[serde(skip)]
+    log: Option<OwnLog>,
 }
 
 impl Face {
@@ -42,6 +46,7 @@ impl Face {
             max_body,
             folders,
             state: None,
+            log: None,
         })
     }
 
@@ -54,6 +59,16 @@ impl Face {
     pub(crate) fn kept_in(mut self, state: &Path) -> Self {
         self.state = Some(state.to_owned());
         self
+    }
+
+    /// Its requests are written there, and not in the host's log.
+    pub(crate) fn logged(mut self, log: Option<OwnLog>) -> Self {
+        self.log = log;
+        self
+    }
+
+    pub(crate) fn log(&self) -> Option<&OwnLog> {
+        self.log.as_ref()
     }
 
     /// Everything that it opens, or that those open that it is made of.

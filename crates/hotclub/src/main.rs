@@ -25,6 +25,7 @@ mod manage;
 mod measure;
 mod metrics;
 mod namespace;
+mod own_log;
 mod owner;
 mod passwd;
 mod pid_file;
@@ -155,7 +156,7 @@ async fn dispatch(
         Command::Export(args) => export::run(&args, console).await,
         Command::Import(args) => import::run(&args, console),
         Command::Check(args) => check::run(&args, console).await,
-        Command::Cache(args) => cache::run(&args, console),
+        Command::Cache(args) => cache::run(&args, console).await,
         Command::Maintenance(args) => maintenance::run(&args, console),
         Command::Passwd(args) => passwd::run(&args),
         Command::Trust(args) => trust::run(&args, console),

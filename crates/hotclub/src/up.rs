@@ -6,10 +6,11 @@ pub(crate) mod database;
 pub(crate) mod release;
 pub(crate) mod site;
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
-use hotclub_config::Site;
-use hotclub_front::{AccessLog, Front};
+use hotclub_config::{LogFormat, Site};
+use hotclub_front::{AccessLog, Format, Front, Rotation, Sink};
 
 use crate::cache::Desk;
 use crate::cli::UpArgs;
@@ -224,28 +225,31 @@ pub(crate) fn access_log(
     log: &hotclub_config::Log,
     json: bool,
 ) -> Result<Option<AccessLog>, Failure> {
-    use hotclub_config::{AccessLog as Wanted, LogFormat};
-    use hotclub_front::{Format, Rotation, Sink};
-    let format = match log.format {
-        LogFormat::Combined => Format::Combined,
-        LogFormat::Json => Format::Json,
-    };
+    use hotclub_config::AccessLog as Wanted;
     let sink = match &log.access {
         Wanted::Off => return Ok(None),
         Wanted::Stdout if json => return Ok(None),
         Wanted::Stdout => Sink::Stdout,
-        Wanted::File(path) => match log.rotate {
-            Some(size) => Sink::Rotated(
-                path.clone(),
-                Rotation {
-                    size,
-                    keep: log.keep,
-                },
-            ),
-            None => Sink::File(path.clone()),
-        },
+        Wanted::File(path) => log_file(log, path),
     };
-    AccessLog::open(sink, format)
+    AccessLog::open(sink, log_format(log))
         .map(Some)
         .map_err(|error| Failure::new(format!("the access log cannot be opened: {error}")))
+}
+
+/// A log's file, and when it is put aside.
+pub(crate) fn log_file(log: &hotclub_config::Log, path: &Path) -> Sink {
+    let path = path.to_owned();
+    let keep = log.keep;
+    match log.rotate {
+        Some(size) => Sink::Rotated(path, Rotation { size, keep }),
+        None => Sink::File(path),
+    }
+}
+
+pub(crate) fn log_format(log: &hotclub_config::Log) -> Format {
+    match log.format {
+        LogFormat::Combined => Format::Combined,
+        LogFormat::Json => Format::Json,
+    }
 }

@@ -125,6 +125,16 @@ fn nobody_to_run(site: &Site) -> Failure {
     Failure::new(message).hint(hint)
 }
 
+/// With whose rights a file is written that a site's file names, when we are root: as [`of_site`], but that a folder of
+/// root's is written by root.
+pub(crate) fn of_files(site: &Site, named: Option<&str>) -> Result<Option<RunAs>, Failure> {
+    let is_roots = std::fs::metadata(&site.dir)?.uid() == 0;
+    match named.is_none() && is_roots && own_user(site).is_none() {
+        true => Ok(None),
+        false => of_site(site, named),
+    }
+}
+
 /// What tells programs who they are.
 pub(crate) fn variables(user: RunAs) -> BTreeMap<String, String> {
     let known = User::from_uid(user.uid.into()).ok().flatten();

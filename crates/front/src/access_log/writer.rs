@@ -2,12 +2,14 @@
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{Receiver, SyncSender, sync_channel};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::JoinHandle;
 
+use rustix::fs::OFlags;
 use serde::{Deserialize, Serialize};
 
 /// Batches that may wait for the writer; each is some hundred lines.
@@ -65,13 +67,49 @@ impl AccessLog {
     /// # Errors
     /// When the file cannot be opened or the thread not be started.
     pub fn open(sink: Sink, format: Format) -> io::Result<Self> {
-        let output = Output::open(sink)?;
+        let output = Output::open(sink, append_to)?;
+        Self::start(format, move || Ok(output))
+    }
+
+    /// The same for a file that somebody named who may have fewer rights than we: `enter` gives the rights of others
+    /// up for the one thread that opens and writes it. What is no ordinary file is refused.
+    ///
+    /// # Errors
+    /// When `enter` fails, the file cannot be opened or the thread not be started.
+    pub fn open_for(
+        sink: Sink,
+        format: Format,
+        enter: impl FnOnce() -> io::Result<()> + Send + 'static,
+    ) -> io::Result<Self> {
+        let (tell, told) = sync_channel(1);
+        let log = Self::start(format, move || {
+            let output = enter().and_then(|()| Output::open(sink, append_to_file));
+            let (output, outcome) = match output {
+                Ok(output) => (Ok(output), Ok(())),
+                Err(error) => (Err(()), Err(error)),
+            };
+            // Whoever asked waits below.
+            let _ = tell.send(outcome);
+            output
+        })?;
+        let outcome = told.recv().map_err(io::Error::other)?;
+        outcome.map(|()| log)
+    }
+
+    fn start(
+        format: Format,
+        output: impl FnOnce() -> Result<Output, ()> + Send + 'static,
+    ) -> io::Result<Self> {
         let (batches, receiver) = sync_channel(WAITING);
         let dropped = Arc::new(AtomicU64::new(0));
         let count = Arc::clone(&dropped);
         let writer = std::thread::Builder::new()
             .name("access-log".to_owned())
-            .spawn(move || write(output, &receiver, &count))?;
+            .spawn(move || {
+                if let Ok(output) = output() {
+                    write(output, &receiver, &count);
+                }
+            })?;
         Ok(Self {
             format,
             labelled: false,
@@ -120,19 +158,6 @@ impl AccessLog {
         }
     }
 
-    /// Whether both write to the same.
-    pub(crate) fn is_same(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.writer, &other.writer)
-    }
-
-    /// Whether [`AccessLog::finish`] was called.
-    pub(crate) fn is_finished(&self) -> bool {
-        self.writer
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .is_none()
-    }
-
     /// Writes whole lines that were made elsewhere.
     pub fn write(&self, text: Vec<u8>) {
         let lines = memchr::memchr_iter(b'\n', &text).count();
@@ -164,10 +189,13 @@ struct LogFile {
     rotation: Option<Rotation>,
     /// Bytes in the file.
     size: u64,
+    append_to: Opener,
 }
 
+type Opener = fn(&Path) -> io::Result<File>;
+
 impl LogFile {
-    fn open(path: PathBuf, rotation: Option<Rotation>) -> io::Result<Self> {
+    fn open(path: PathBuf, rotation: Option<Rotation>, append_to: Opener) -> io::Result<Self> {
         let file = append_to(&path)?;
         let size = file.metadata()?.len();
         Ok(Self {
@@ -175,6 +203,7 @@ impl LogFile {
             path,
             rotation,
             size,
+            append_to,
         })
     }
 
@@ -197,7 +226,7 @@ impl LogFile {
             let _ = std::fs::rename(self.aside(number), self.aside(number + 1));
         }
         let moved = std::fs::rename(&self.path, self.aside(1));
-        match moved.and_then(|()| append_to(&self.path)) {
+        match moved.and_then(|()| (self.append_to)(&self.path)) {
             Ok(new) => self.file = new,
             Err(error) => {
                 let path = self.path.display();
@@ -214,7 +243,7 @@ impl LogFile {
     }
 
     fn reopen(&mut self) {
-        match Self::open(self.path.clone(), self.rotation) {
+        match Self::open(self.path.clone(), self.rotation, self.append_to) {
             Ok(new) => *self = new,
             Err(error) => {
                 let path = self.path.display();
@@ -225,12 +254,14 @@ impl LogFile {
 }
 
 impl Output {
-    fn open(sink: Sink) -> io::Result<Self> {
+    fn open(sink: Sink, append_to: Opener) -> io::Result<Self> {
         Ok(match sink {
             Sink::Stdout => Self::Stdout(io::stdout()),
             Sink::Pipe(pipe) => Self::Pipe(pipe),
-            Sink::File(path) => Self::File(LogFile::open(path, None)?),
-            Sink::Rotated(path, rotation) => Self::File(LogFile::open(path, Some(rotation))?),
+            Sink::File(path) => Self::File(LogFile::open(path, None, append_to)?),
+            Sink::Rotated(path, rotation) => {
+                Self::File(LogFile::open(path, Some(rotation), append_to)?)
+            }
         })
     }
 
@@ -255,6 +286,24 @@ impl Output {
 
 fn append_to(path: &Path) -> io::Result<File> {
     OpenOptions::new().append(true).create(true).open(path)
+}
+
+/// A FIFO that nobody reads would hold us, a device do what we do not know.
+fn append_to_file(path: &Path) -> io::Result<File> {
+    let flags = OFlags::NONBLOCK | OFlags::NOCTTY;
+    let flags = i32::try_from(flags.bits()).unwrap_or_default();
+    let file = OpenOptions::new()
+        .append(true)
+        .create(true)
+        .custom_flags(flags)
+        .open(path)?;
+    match file.metadata()?.is_file() {
+        true => Ok(file),
+        false => Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "this is no ordinary file",
+        )),
+    }
 }
 
 fn write(mut output: Output, batches: &Receiver<Batch>, dropped: &AtomicU64) {
@@ -299,6 +348,32 @@ mod tests {
         assert_eq!(read("a.log.2").as_deref(), Some("three\n"));
         assert_eq!(read("a.log.3"), None);
         assert_eq!(log.dropped(), 0);
+    }
+
+    #[test]
+    fn what_somebody_else_names_is_opened_by_a_thread_of_its_own_and_is_an_ordinary_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.log");
+        let log = AccessLog::open_for(Sink::File(path.clone()), Format::Combined, || {
+            assert_eq!(std::thread::current().name(), Some("access-log"));
+            Ok(())
+        });
+        let log = log.unwrap();
+        log.send(b"one\n".to_vec(), 1);
+        log.finish();
+        assert_eq!(std::fs::read(&path).unwrap(), b"one\n");
+        for (path, wanted) in [
+            (PathBuf::from("/dev/null"), "no ordinary file"),
+            (folder.path().to_owned(), "irectory"),
+            (folder.path().join("none/a.log"), "No such file"),
+        ] {
+            let sink = Sink::File(path);
+            let error = AccessLog::open_for(sink, Format::Json, || Ok(())).unwrap_err();
+            assert!(error.to_string().contains(wanted), "{error}");
+        }
+        let refused = || Err(io::Error::other("not him"));
+        let error = AccessLog::open_for(Sink::File(path), Format::Json, refused).unwrap_err();
+        assert_eq!(error.to_string(), "not him");
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
+use serde::{Deserialize, Serialize};
+
 /// Since the start, whatever became of the site meanwhile.
 #[derive(Debug, Default)]
 pub(crate) struct Counts {
@@ -17,7 +19,8 @@ pub(crate) struct Counts {
 }
 
 /// What a site's cache holds and did.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct CacheStats {
     /// Answers that are kept now.
     pub answers: u64,
@@ -66,7 +69,7 @@ impl Counts {
 }
 
 /// Which answers are to be forgotten.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Purge {
     All,
     /// All forms of the page at this decoded path, whatever its host and query; with `*` at its end all that begin so.

@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod failing;
+mod http2;
 mod keeping;
 mod privacy;
 mod together;

@@ -112,7 +112,7 @@ fn start(
         threads: 2,
         limits,
         trusted,
-        h2c: false,
+        h2c: true,
         proxy_protocol: false,
         log: Some(AccessLog::open(log, Format::Combined).unwrap()),
         buffers: Buffers::new(folder.path().to_owned(), BOUNDS),

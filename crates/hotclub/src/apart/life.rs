@@ -97,7 +97,7 @@ impl Birth {
             .map_err(|error| Failure::new(format!("the front cannot be started: {error}")))?;
         let (orders, outgoing) = mpsc::unbounded_channel();
         let pipe = self.log.as_ref();
-        let pipe = pipe.map(|log| log::receive(log, &self.visits));
+        let pipe = pipe.map(|log| log::receive(log, &self.visits, log::Then::Keep));
         let (pipe, scribe) = pipe.transpose()?.unzip();
         let begin = Order::Begin(Box::new(Setting::clone(&self.setting)));
         // The receiver is just below.
@@ -175,14 +175,15 @@ impl Life {
         }
     }
 
-    /// Asks; the answer is `None` when the process ends before it.
+    /// Asks, with descriptors beside the question; the answer is `None` when the process ends before it.
     pub(super) fn ask(
         &self,
         question: u64,
         order: Order,
+        files: Vec<OwnedFd>,
     ) -> impl Future<Output = Option<Answer>> + Send + use<> {
         let answer = self.questions.add(question);
-        self.say(order);
+        self.send(order, files);
         async move { answer?.await.ok() }
     }
 

@@ -1,29 +1,140 @@
-//! The access log of a front that may not write files: it writes lines into a pipe, and they are written here. Before
-//! each it says whose it is.
+//! The access logs of a front that may not write files: it writes lines into pipes, and they are written here.
+//! Before each it says whose it is.
 
 use std::fs::File;
 use std::io::{self, Read};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
+use std::os::fd::{AsFd as _, OwnedFd};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::thread::JoinHandle;
 
 use hotclub_front::AccessLog;
 
+use crate::console::Failure;
+use crate::own_log::OwnLog;
 use crate::visits::Visits;
 
 /// Bytes read at once: what a pipe holds.
 const CHUNK: usize = 64 * 1024;
 
-/// A pipe whose lines go to `log` until the front closes it, and the thread that sees to that.
+/// The logs that sites have for themselves.
+#[derive(Debug, Default)]
+pub(super) struct SiteLogs {
+    open: Mutex<Vec<Weak<SiteLog>>>,
+    next: AtomicU64,
+}
+
+/// One of these, for as long as any state of its site is shown.
+#[derive(Debug)]
+pub(super) struct SiteLog {
+    /// What the front knows it by.
+    pub(super) number: u64,
+    wanted: OwnLog,
+    log: AccessLog,
+    ends: Mutex<Option<Ends>>,
+}
+
+#[derive(Debug)]
+struct Ends {
+    /// Fronts have copies of it.
+    pipe: OwnedFd,
+    scribe: JoinHandle<()>,
+}
+
+impl SiteLogs {
+    /// The one that is open if it is still what is wanted: lines of two states of a site do not get in each other's way.
+    pub(super) fn open(
+        &self,
+        wanted: &OwnLog,
+        visits: &Arc<Visits>,
+    ) -> Result<Arc<SiteLog>, Failure> {
+        let mut known = self.all().into_iter();
+        if let Some(known) = known.find(|log| log.wanted == *wanted) {
+            return Ok(known);
+        }
+        // The list is not held meanwhile: a file may lie where opening takes long.
+        let log = wanted.open()?;
+        let (pipe, scribe) = receive(&log, visits, Then::Finish)?;
+        let opened = Arc::new(SiteLog {
+            number: self.next.fetch_add(1, Ordering::Relaxed),
+            wanted: wanted.clone(),
+            log,
+            ends: Mutex::new(Some(Ends { pipe, scribe })),
+        });
+        let mut open = self.lock();
+        open.retain(|log| log.strong_count() > 0);
+        open.push(Arc::downgrade(&opened));
+        Ok(opened)
+    }
+
+    /// Opens all files anew, after they were moved away.
+    pub(super) fn reopen(&self) {
+        for log in self.all() {
+            log.log.reopen();
+        }
+    }
+
+    /// Returns when all that there is to write is written. Fronts are gone by then.
+    pub(super) fn finish(&self) {
+        for log in self.all() {
+            if let Some(Ends { pipe, scribe }) = log.ends().take() {
+                drop(pipe);
+                // It may have panicked; what it had is lost.
+                let _ = scribe.join();
+            }
+        }
+    }
+
+    fn all(&self) -> Vec<Arc<SiteLog>> {
+        self.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Vec<Weak<SiteLog>>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl SiteLog {
+    pub(super) fn format(&self) -> hotclub_front::Format {
+        self.wanted.format()
+    }
+
+    /// For a front, to write lines into.
+    pub(super) fn pipe(&self) -> io::Result<Option<OwnedFd>> {
+        let ends = self.ends();
+        let pipe = ends.as_ref().map(|ends| ends.pipe.as_fd());
+        pipe.map(|pipe| pipe.try_clone_to_owned()).transpose()
+    }
+
+    fn ends(&self) -> MutexGuard<'_, Option<Ends>> {
+        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// What becomes of a log whose pipe has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Then {
+    Finish,
+    /// Another front writes on.
+    Keep,
+}
+
+/// A pipe whose lines go to `log` until all who can write there have closed it, and the thread that sees to that.
 pub(super) fn receive(
     log: &AccessLog,
     visits: &Arc<Visits>,
+    then: Then,
 ) -> io::Result<(OwnedFd, JoinHandle<()>)> {
     let (reader, writer) = io::pipe()?;
     let (log, visits) = (log.clone(), Arc::clone(visits));
     let scribe = std::thread::Builder::new()
         .name("front-log".to_owned())
-        .spawn(move || pass_on(OwnedFd::from(reader).into(), &log, &visits))?;
+        .spawn(move || {
+            pass_on(OwnedFd::from(reader).into(), &log, &visits);
+            if then == Then::Finish {
+                log.finish();
+            }
+        })?;
     Ok((writer.into(), scribe))
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hotclub_app::{BufferBounds, LaneNews, LaneOrder};
 use hotclub_config::{Limits, Server};
-use hotclub_front::{Format, PackedKeys};
+use hotclub_front::{Format, PackedKeys, Purge};
 use hotclub_supervise::RunAs;
 use serde::{Deserialize, Serialize};
 
@@ -34,12 +34,14 @@ pub(super) enum Order {
         generation: u64,
         probe: Probe,
     },
-    /// Opens what a site needs to be shown, and calls it by this number.
+    /// Opens what a site needs to be shown, and calls it by this number. Where it has a log of its own, that has a
+    /// number, too, and a pipe for its lines comes beside this.
     Ready {
         question: u64,
         number: u64,
         face: Box<Face>,
         generation: Option<u64>,
+        log: Option<(u64, Format)>,
     },
     /// A site that was ready will not be shown any more.
     Forget {
@@ -53,6 +55,12 @@ pub(super) enum Order {
     },
     Observe {
         question: u64,
+    },
+    /// Forgets what is kept of a site's answers.
+    Purge {
+        question: u64,
+        site: String,
+        meant: Purge,
     },
     /// Asks whether all that was said before is done.
     CatchUp {
@@ -109,6 +117,8 @@ pub(super) enum Answer {
     Done,
     Failed(String),
     Observed(Box<Observed>),
+    /// So many answers are gone; `None`: the site keeps none.
+    Purged(Option<u64>),
 }
 
 /// What holds the front's process, beside its user.

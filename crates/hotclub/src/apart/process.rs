@@ -7,7 +7,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hotclub_app::{Buffers, Guests, LaneNews};
-use hotclub_front::{AccessLog, Front, Limits, Listener, Options, Sink, Site as FrontSite};
+use hotclub_front::{AccessLog, Format, Front, Limits, Listener, Options, Sink, Site as FrontSite};
 use tokio::sync::mpsc;
 
 use super::confine::Bonds;
@@ -74,12 +74,19 @@ async fn serve(socket: &Arc<Socket>, begun: Said) -> io::Result<()> {
     }
 }
 
+/// A site that can be shown.
+struct Guest {
+    site: Arc<FrontSite>,
+    /// Its own, and the number by which that goes.
+    log: Option<(u64, AccessLog)>,
+}
+
 /// The front, and what it was told.
 struct Company {
     front: Arc<Front>,
     guests: Guests,
     wings: Wings,
-    ready: HashMap<u64, Arc<FrontSite>>,
+    ready: HashMap<u64, Guest>,
     buffers: Arc<Buffers>,
     say: mpsc::UnboundedSender<Said>,
 }
@@ -137,10 +144,12 @@ impl Company {
                 number,
                 face,
                 generation,
+                log,
             } => {
-                let answer = match self.open(&face, generation) {
-                    Ok(site) => {
-                        self.ready.insert(number, Arc::new(site));
+                let log = self.log(log, files);
+                let answer = match log.and_then(|log| self.open((&face, generation), log)) {
+                    Ok(guest) => {
+                        self.ready.insert(number, guest);
                         Answer::Done
                     }
                     Err(failure) => Answer::Failed(failure.message),
@@ -160,6 +169,14 @@ impl Company {
                     front.drain(Instant::now() + within).await;
                     answer_to(&say, question, Answer::Done);
                 });
+            }
+            Order::Purge {
+                question,
+                site,
+                meant,
+            } => {
+                let gone = self.front.observer().purge(&site, &meant);
+                answer_to(&self.say, question, Answer::Purged(gone));
             }
             Order::CatchUp { question } => answer_to(&self.say, question, Answer::Done),
             Order::Observe { question } => {
@@ -203,9 +220,9 @@ impl Company {
 
     fn open(
         &self,
-        face: &crate::face::Face,
-        generation: Option<u64>,
-    ) -> Result<FrontSite, Failure> {
+        (face, generation): (&crate::face::Face, Option<u64>),
+        log: Option<(u64, AccessLog)>,
+    ) -> Result<Guest, Failure> {
         let lanes = match generation {
             None => None,
             Some(generation) => {
@@ -213,12 +230,34 @@ impl Company {
                 Some(lanes.ok_or_else(|| Failure::new("the front has no way to the app"))?)
             }
         };
-        face.open(lanes, &self.wings.known(face.name()))
+        let site = face.open(lanes, &self.wings.known(face.name()))?;
+        let site = site.logged(log.as_ref().map(|(_, log)| log.clone()));
+        let site = Arc::new(site);
+        Ok(Guest { site, log })
+    }
+
+    /// A site's own log: the one that its state before writes to, if it is the same.
+    fn log(
+        &self,
+        wanted: Option<(u64, Format)>,
+        files: Vec<OwnedFd>,
+    ) -> Result<Option<(u64, AccessLog)>, Failure> {
+        let Some((number, format)) = wanted else {
+            return Ok(None);
+        };
+        let mut known = self.ready.values().filter_map(|guest| guest.log.as_ref());
+        if let Some((_, log)) = known.find(|(known, _)| *known == number) {
+            return Ok(Some((number, log.clone())));
+        }
+        let pipe = files.into_iter().next();
+        let pipe = pipe.ok_or_else(|| Failure::new("there is no pipe for a site's log"))?;
+        let log = AccessLog::open(Sink::Pipe(pipe.into()), format)?;
+        Ok(Some((number, log.labelled())))
     }
 
     fn show(&self, bill: &Playbill) {
         let site = |shown: &Shown| match shown {
-            Shown::Site(number) => self.ready.get(number).cloned(),
+            Shown::Site(number) => self.ready.get(number).map(|guest| Arc::clone(&guest.site)),
             Shown::Closed { name, hosts } => {
                 Some(Arc::new(FrontSite::closed(&**name, hosts.clone())))
             }

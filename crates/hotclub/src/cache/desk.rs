@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use hotclub_front::{Observer, Purge};
+use hotclub_front::Observer;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, AsyncWriteExt as _, BufReader};
 use tokio::net::{UnixListener, UnixStream};
 use tokio::task::JoinSet;
 
-use super::{Answer, Question, as_map, socket};
+use super::{Answer, Question, socket};
 use crate::console::Failure;
 
 /// A question is one short line.
@@ -80,18 +80,8 @@ async fn visit(stream: UnixStream, site: &str, front: &Observer) -> io::Result<(
     let mut stream = BufReader::new(stream);
     let mut line = String::new();
     (&mut stream).take(LONGEST).read_line(&mut line).await?;
-    let answer = match serde_json::from_str(&line)? {
-        Question::Stats => {
-            let mut all = front.caches().into_iter();
-            let own = all.find(|(name, _)| name == site);
-            own.map(|(_, stats)| Answer::Stats(as_map(&stats)))
-        }
-        Question::Purge(what) => {
-            let gone = front.purge(site, &Purge::read(what.as_deref()));
-            gone.map(Answer::Purged)
-        }
-    };
-    let mut line = serde_json::to_vec(&answer.unwrap_or(Answer::Off))?;
+    let question: Question = serde_json::from_str(&line)?;
+    let mut line = serde_json::to_vec(&Answer::of(front, site, &question))?;
     line.push(b'\n');
     stream.get_mut().write_all(&line).await
 }

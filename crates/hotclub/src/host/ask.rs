@@ -11,7 +11,9 @@ use tokio::sync::{mpsc, oneshot};
 
 use super::stage::Observed;
 use super::tenant::Raised;
+use crate::cache::{Answer, Question};
 use crate::console::{Console, Failure};
+use crate::control::Outcome;
 use crate::journal::Journal;
 use crate::processes::ProcessView;
 
@@ -49,6 +51,12 @@ pub(super) enum Ask {
     GiveUp {
         site: String,
         raised: Option<Raised>,
+    },
+    /// About a site's cache.
+    Cache {
+        site: String,
+        question: Question,
+        done: Done<Result<Answer, Failure>>,
     },
     /// It is served no longer; done once it has gone.
     Dismiss { site: String, done: Done<bool> },
@@ -116,6 +124,15 @@ impl Asker {
 
     pub(super) async fn restart(&self, site: String) -> Result<(), Failure> {
         self.ask(|done| Ask::Restart { site, done }).await?
+    }
+
+    pub(super) async fn cache(&self, site: String, question: Question) -> Outcome {
+        let ask = |done| Ask::Cache {
+            site,
+            question,
+            done,
+        };
+        self.ask(ask).await??.said()
     }
 
     pub(super) async fn dismiss(&self, site: String) -> Result<bool, Failure> {

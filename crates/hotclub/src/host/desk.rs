@@ -8,6 +8,7 @@ use serde_json::json;
 
 use super::ask::Asker;
 use super::{Source, read};
+use crate::cache::Question;
 use crate::console::{Console, Failure, Listener};
 use crate::control::{self, Outcome, Request, Visitor};
 use crate::releases::{Home, Lock, Release};
@@ -55,6 +56,10 @@ impl control::Desk for Desk {
                 lines,
                 follow,
             } => self.logs(&site, (lines, follow), &visitor).await,
+            Request::CacheStats { site } => self.asker.cache(site, Question::Stats).await,
+            Request::CachePurge { site, what } => {
+                self.asker.cache(site, Question::Purge(what)).await
+            }
         }
     }
 }

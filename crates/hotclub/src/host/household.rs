@@ -462,6 +462,20 @@ impl<'a> Household<'a> {
                     self.trial_is_over(&site);
                 }
             }
+            Ask::Cache {
+                site,
+                question,
+                done,
+            } => {
+                let (known, stage) = (self.known(&site), self.stage.clone());
+                self.leaving.spawn(async move {
+                    let answer = match known {
+                        Ok(()) => stage.cache(&site, question).await,
+                        Err(failure) => Err(failure),
+                    };
+                    let _ = done.send(answer);
+                });
+            }
             Ask::Dismiss { site, done } => self.dismiss(&site, done),
         }
     }
@@ -469,6 +483,13 @@ impl<'a> Household<'a> {
     fn find(&self, site: &str) -> Option<usize> {
         let mut tenants = self.tenants.iter();
         tenants.position(|tenant| tenant.site.name == site)
+    }
+
+    fn known(&self, site: &str) -> Result<(), Failure> {
+        match self.find(site) {
+            Some(at) if !self.tenants[at].is_new => Ok(()),
+            _ => Err(self.unknown(site)),
+        }
     }
 
     fn unknown(&self, site: &str) -> Failure {

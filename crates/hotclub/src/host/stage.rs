@@ -11,10 +11,13 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use hotclub_app::{BufferUsage, Buffers, Generation, Place, Spec};
-use hotclub_front::{Connections, Keyring, Observer, Options, Site as FrontSite, SiteTotals};
+use hotclub_front::{
+    CacheStats, Connections, Keyring, Observer, Options, Purge, Site as FrontSite, SiteTotals,
+};
 use serde::{Deserialize, Serialize};
 
 use crate::apart::{Apart, Told};
+use crate::cache::{Answer, Question};
 use crate::console::{Console, Failure};
 use crate::face::Face;
 use crate::house::Beginning;
@@ -68,6 +71,8 @@ pub(crate) struct Bill {
 pub(crate) struct Observed {
     /// By site; under an empty name what belongs to none.
     pub(crate) sites: Vec<(String, SiteTotals)>,
+    /// Of the sites that have one.
+    pub(crate) caches: Vec<(String, CacheStats)>,
     pub(crate) connections: Connections,
     pub(crate) refused_by_address: u64,
     pub(crate) turned_away: u64,
@@ -79,6 +84,7 @@ impl Observed {
         Self {
             connections: observer.connections().await,
             sites: observer.sites(),
+            caches: observer.caches(),
             refused_by_address: observer.refused_by_address(),
             turned_away: observer.turned_away(),
             buffers: buffers.usage(),
@@ -231,6 +237,24 @@ impl Stage {
         match self {
             Self::Here(here) => Observed::of(&here.front().observer(), here.buffers()).await,
             Self::Away(apart) => apart.observe().await,
+        }
+    }
+
+    /// What is said of a site's cache.
+    pub(super) async fn cache(&self, site: &str, question: Question) -> Result<Answer, Failure> {
+        match (self, question) {
+            (Self::Here(here), question) => {
+                Ok(Answer::of(&here.front().observer(), site, &question))
+            }
+            (Self::Away(_), Question::Stats) => {
+                let observed = self.observe().await;
+                Ok(Answer::stats(&observed.caches, site).unwrap_or(Answer::Off))
+            }
+            (Self::Away(apart), Question::Purge(what)) => {
+                let meant = Purge::read(what.as_deref());
+                let gone = apart.purge(site, meant).await?;
+                Ok(gone.map_or(Answer::Off, Answer::Purged))
+            }
         }
     }
 

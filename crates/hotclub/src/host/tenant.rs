@@ -14,6 +14,7 @@ use crate::db::daily::Daily;
 use crate::db::is_daily;
 use crate::face::{self, Face};
 use crate::journal::Journal;
+use crate::own_log::OwnLog;
 use crate::processes::{Keeper, ProcessView, Processes};
 use crate::project::{Project, State};
 use crate::releases::{self, Release};
@@ -69,10 +70,12 @@ pub(super) async fn raise(
 ) -> Result<Raised, Failure> {
     if !face::has_app(&site) {
         let state = State::folder_without_app(&site);
-        let face = Face::new(site, Vec::new())?.kept_in(&state);
+        let log = OwnLog::of(&site, user.as_deref())?;
+        let face = Face::new(site, Vec::new())?.kept_in(&state).logged(log);
         let ready = stage.ready(&face, None).await?;
         return Ok(Raised { ready, app: None });
     }
+    let log = OwnLog::of(&site, user.as_deref())?;
     let user = users::of_site(&site, user.as_deref())?;
     let mut project = Project::find(Site::clone(&site), None)?;
     project.user = user;
@@ -100,7 +103,7 @@ pub(super) async fn raise(
             (Arc::new(ground), true)
         }
     };
-    let raised = start(&project, &ground, &stage, &console).await;
+    let raised = start((&project, log), &ground, &stage, &console).await;
     match raised {
         Ok((ready, generation, processes)) => Ok(Raised {
             ready,
@@ -121,7 +124,7 @@ pub(super) async fn raise(
 }
 
 async fn start(
-    project: &Project,
+    (project, log): (&Project, Option<OwnLog>),
     ground: &Ground,
     stage: &Stage,
     console: &Console,
@@ -135,7 +138,8 @@ async fn start(
     let statics = release::run(project, state, database, console).await?;
     console.begin("app");
     let detected = site::detected(project, &statics)?;
-    let face = Face::new(Arc::new(project.site.clone()), detected)?.kept_in(&state.dir);
+    let face = Face::new(Arc::new(project.site.clone()), detected)?;
+    let face = face.kept_in(&state.dir).logged(log);
     let mut spec = app::spec(project, state, &statics, stage.buffers())?;
     spec.launch.output = Some(Arc::new(ground.journal.take("app")?));
     let processes = Processes::of(project, Some(&ground.journal))?;

@@ -1,5 +1,6 @@
 //! `hotclub host` and the commands that talk to it.
 
+mod cache;
 mod deploys;
 pub(crate) mod django;
 mod env;

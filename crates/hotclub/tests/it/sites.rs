@@ -4,5 +4,7 @@ mod access;
 mod apart;
 mod host;
 mod large;
+mod logs;
 mod pages;
+mod upstreams;
 mod users;
