@@ -139,13 +139,6 @@ impl Tenant {
         }
     }
 
-    fn tell(&mut self, outcome: &Result<(), Failure>) {
-        for waiting in self.waiting.drain(..) {
-            // Whoever asked has left.
-            let _ = waiting.send(outcome.clone());
-        }
-    }
-
     fn ready(&self) -> Ready {
         let standing = self.standing.as_ref();
         standing.map_or_else(|| Stage::closed(&self.site), |raised| raised.ready.clone())
@@ -409,7 +402,17 @@ impl<'a> Household<'a> {
             (Some(failure), _) => Err(failure.clone()),
             (None, _) => Ok(()),
         };
-        tenant.tell(&outcome);
+        let (waiting, stage) = (std::mem::take(&mut tenant.waiting), self.stage.clone());
+        if !waiting.is_empty() {
+            self.leaving.spawn(async move {
+                stage.caught_up().await;
+                for waiting in waiting {
+                    // Whoever asked has left.
+                    let _ = waiting.send(outcome.clone());
+                }
+            });
+        }
+        let tenant = &mut self.tenants[at];
         if let Some(trial) = tenant.trials.pop_front() {
             self.attempt(at, trial);
         }
@@ -672,11 +675,13 @@ impl<'a> Household<'a> {
         let old = tenant.stands(raised);
         self.show();
         self.certify();
+        let stage = self.stage.clone();
         self.leaving.spawn(async move {
             if let Some(old) = old {
                 old.retire().await;
             }
             processes.await;
+            stage.caught_up().await;
             let _ = done.send(());
         });
         self.next_for(at);
@@ -690,12 +695,14 @@ impl<'a> Household<'a> {
         let gone = self.tenants.remove(at);
         self.show();
         self.certify();
+        let stage = self.stage.clone();
         self.leaving.spawn(async move {
             match (gone.standing, gone.ground) {
                 (Some(standing), _) => standing.leave().await,
                 (None, Some(ground)) => ground.stop().await,
                 (None, None) => {}
             }
+            stage.caught_up().await;
             let _ = done.send(true);
         });
     }
