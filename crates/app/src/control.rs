@@ -27,7 +27,7 @@ const DESCRIPTORS_MAX: usize = 250;
 #[derive(Clone, Debug, Serialize)]
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Order {
-    Load(Load),
+    Load(Box<Load>),
     Fork { slot: usize },
     Signal { slot: usize, signal: i32 },
     Quit,

@@ -121,7 +121,9 @@ impl ForkServer {
         files: [std::os::fd::BorrowedFd<'_>; 2],
         timeout: Duration,
     ) -> Result<Loaded, StartError> {
-        self.control.send(&Order::Load(load), &files).await?;
+        self.control
+            .send(&Order::Load(Box::new(load)), &files)
+            .await?;
         match tokio::time::timeout(timeout, self.report()).await {
             Ok(Ok(Report::Loaded(loaded))) => Ok(loaded),
             Ok(Ok(Report::Failed { error, .. })) => Err(StartError::App(Box::new(error))),

@@ -197,7 +197,8 @@ impl Apart {
             return Ok(None);
         };
         let apart = Arc::clone(self);
-        let opened = tokio::task::spawn_blocking(move || apart.site_logs.open(&wanted, &apart.birth.visits));
+        let opened =
+            tokio::task::spawn_blocking(move || apart.site_logs.open(&wanted, &apart.birth.visits));
         opened.await?.map(Some)
     }
 

@@ -40,8 +40,9 @@ impl OwnLog {
             // Whoever deploys would have root write where they like.
             let path = path.display();
             return Err(
-                Failure::new(format!("[log] access: {path} is not the site's own"))
-                    .hint("name a file within the site's folder, or give the site a user of its own"),
+                Failure::new(format!("[log] access: {path} is not the site's own")).hint(
+                    "name a file within the site's folder, or give the site a user of its own",
+                ),
             );
         }
         Ok(Some(Self { log, path, user }))
