@@ -23,7 +23,7 @@ use crate::{command, descendants, project};
 const BUILD: Duration = Duration::from_secs(1800);
 /// A thousand kills take two minutes; every part together, without the soak, under half an hour.
 const PARTS: Duration = Duration::from_secs(3600);
-const ALL: [&str; 11] = [
+const ALL: [&str; 12] = [
     "backups",
     "deploys",
     "kills",
@@ -34,11 +34,13 @@ const ALL: [&str; 11] = [
     "hostile",
     "deadlines",
     "deaths",
+    "oom",
     "soak",
 ];
 
 /// Of a row, for the JSON only.
-const DETAILS: [&str; 6] = [
+const DETAILS: [&str; 7] = [
+    "log",
     "kinds",
     "ways",
     "rounds_without",
@@ -52,7 +54,7 @@ pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: backups, deploys, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, soak
+    /// Only these parts: backups, deploys, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, oom, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Keep the rows of parts in bench/results/, too, in the place of those of the same name
@@ -84,8 +86,8 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         "test",
         "--release",
         "--locked",
-        "-p",
-        "hotclub",
+        // As the bench and the tests build it: the same features, so that nothing is built twice.
+        "--workspace",
         "--test",
         "it",
     ]);
@@ -103,11 +105,14 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
         .env("HOTCLUB_CHAOS_MINUTES", options.minutes.to_string())
         .current_dir(project::root());
     tools.export(&mut test);
+    // At the start: who commits meanwhile does not change what is running.
+    let facts = facts::machine(&tools);
     let finished = command::shown(&mut test, PARTS + Duration::from_secs(60 * options.minutes))?;
     for process in descendants::end_leftovers() {
         eprintln!("left behind, ended: {process}");
     }
-    let table = save(&facts::machine(&tools), &read(rows.path())?, options)?;
+    let rows = stamped(read(rows.path())?, &facts, finished.success);
+    let table = save(&facts, &rows, options)?;
     println!("{table}");
     Ok(if finished.success {
         ExitCode::SUCCESS
@@ -152,6 +157,18 @@ fn parts(only: &[String]) -> Vec<String> {
     only.iter().map(|name| format!("chaos::{name}::")).collect()
 }
 
+/// Rows of several runs may stand in one table: each says how it came about.
+fn stamped(mut rows: Vec<Value>, facts: &BTreeMap<String, String>, all_passed: bool) -> Vec<Value> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    for row in &mut rows {
+        row["command"] = format!("cargo xtask {}", arguments.join(" ")).into();
+        row["commit"] = facts.get("commit").cloned().into();
+        row["date"] = facts.get("date").cloned().into();
+        row["all_tests_of_the_run_passed"] = all_passed.into();
+    }
+    rows
+}
+
 fn read(folder: &Path) -> Result<Vec<Value>> {
     let mut rows = Vec::new();
     for entry in fs::read_dir(folder)? {
@@ -175,7 +192,7 @@ fn save(facts: &BTreeMap<String, String>, rows: &[Value], options: &Options) -> 
     } else {
         rows.to_vec()
     };
-    let all = json!({"facts": facts, "soak_minutes": options.minutes, "rows": rows});
+    let all = json!({"facts": facts, "rows": rows});
     fs::write(file, serde_json::to_string_pretty(&all)? + "\n")?;
     let table = table(&rows);
     fs::write(folder.join("chaos.md"), &table)?;
@@ -196,28 +213,73 @@ fn joined(rows: &[Value], earlier: &str) -> Vec<Value> {
     all
 }
 
+/// The rows, how each came about, and what failed when.
 fn table(rows: &[Value]) -> String {
     let mut text = String::from(
         "| what | times | good | failed | seconds | slowest ms | more |\n|---|---|---|---|---|---|---|\n",
     );
     for row in rows {
-        let more = row["more"].as_object().into_iter().flatten();
-        let more: Vec<_> = more
-            .filter(|(name, _)| !DETAILS.contains(&&name[..]))
-            .map(|(name, value)| format!("{name} {value}"))
-            .collect();
-        // Writing to a String cannot fail.
-        let _ = writeln!(
-            text,
-            "| {} | {} | {} | {} | {} | {} | {} |",
-            row["name"].as_str().unwrap_or_default(),
-            row["did"],
-            row["good"],
-            row["failed"],
-            row["seconds"],
-            row["slowest_ms"],
-            more.join(", ")
-        );
+        text += &line(row);
+    }
+    text + "\n" + &origins(rows) + &failures(rows)
+}
+
+fn line(row: &Value) -> String {
+    let more = row["more"].as_object().into_iter().flatten();
+    let more: Vec<_> = more
+        .filter(|(name, _)| !DETAILS.contains(&&name[..]))
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    format!(
+        "| {} | {} | {} | {} | {} | {} | {} |\n",
+        name(row),
+        row["did"],
+        row["good"],
+        row["failed"],
+        row["seconds"],
+        row["slowest_ms"],
+        more.join(", ")
+    )
+}
+
+fn name(row: &Value) -> &str {
+    row["name"].as_str().unwrap_or_default()
+}
+
+/// Which command on which commit brought about which rows.
+fn origins(rows: &[Value]) -> String {
+    let mut origins = BTreeMap::<_, Vec<_>>::new();
+    for row in rows {
+        let word = |key: &str| row[key].as_str().unwrap_or("unknown").to_owned();
+        let verdict = match row["all_tests_of_the_run_passed"].as_bool() {
+            Some(true) => "all passed",
+            _ => "not all passed",
+        };
+        let origin = (word("date"), word("command"), word("commit"), verdict);
+        origins.entry(origin).or_default().push(name(row));
+    }
+    let lines = origins
+        .iter()
+        .map(|((date, command, commit, verdict), rows)| {
+            let rows = rows.join(", ");
+            format!("- {rows}: `{command}` at {commit}, {date} UTC, {verdict}\n")
+        });
+    lines.collect()
+}
+
+/// Failed POSTs whose workers were killed are what is promised; they are not told one by one.
+fn failures(rows: &[Value]) -> String {
+    let mut text = String::new();
+    for row in rows.iter().filter(|row| name(row) != "kills_posts") {
+        for failure in row["failures"].as_array().into_iter().flatten() {
+            // Writing to a String cannot fail.
+            let _ = writeln!(
+                text,
+                "- {} failed: {}",
+                name(row),
+                failure.as_str().unwrap_or_default()
+            );
+        }
     }
     text
 }
@@ -231,8 +293,19 @@ mod tests {
         let row = json!({"name": "kills", "did": 3, "good": 9, "failed": 0, "seconds": 1.5,
                          "slowest_ms": 7.0, "more": {"twice": 0, "kinds": ["a"]}});
         let text = table(&[row]);
+        let line = "| kills | 3 | 9 | 0 | 1.5 | 7.0 | twice 0 |\n";
+        assert!(text.contains(line), "{text}");
+    }
+
+    #[test]
+    fn a_row_says_how_it_came_about_and_what_failed_when() {
+        let row = json!({"name": "kills", "command": "cargo xtask chaos", "commit": "abc", "date": "today",
+                         "all_tests_of_the_run_passed": false, "failures": ["1.2 s: GET /x: 502: no"]});
+        let text = table(&[row]);
+        let origin = "- kills: `cargo xtask chaos` at abc, today UTC, not all passed\n";
+        assert!(text.contains(origin), "{text}");
         assert!(
-            text.ends_with("| kills | 3 | 9 | 0 | 1.5 | 7.0 | twice 0 |\n"),
+            text.ends_with("- kills failed: 1.2 s: GET /x: 502: no\n"),
             "{text}"
         );
     }
