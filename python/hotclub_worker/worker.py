@@ -102,8 +102,8 @@ class Worker:
         self._idents: list[int] = []
 
     def run(self) -> int:
-        os.setpgid(0, 0)
         name_process("hotclub-worker")
+        os.setpgid(0, 0)
         self._claim_slots()
         app = self._birth.app
         if app is None:

@@ -1,19 +1,21 @@
 //! Where workers come from: the fork server, and its replacement when it dies.
 //!
 //! Workers outlive their fork server. They are then children of this process (it is their subreaper),
-//! watched by descriptors of their own until they end.
+//! watched by descriptors of their own until they end. They become that only when the fork server is dead, a moment
+//! after it has closed its control socket: whoever died just before it is not ours to reap until then.
 
+use std::collections::HashSet;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hotclub_supervise::Backoff;
 use rustix::process::{
-    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, kill_process, pidfd_open, set_child_subreaper,
-    waitid,
+    Pid, PidfdFlags, Signal, WaitId, WaitIdOptions, WaitIdStatus, kill_process, pidfd_open,
+    set_child_subreaper, waitid,
 };
 use tokio::io::Interest;
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
 
 use crate::board::Board;
@@ -46,6 +48,10 @@ pub(crate) struct Nursery {
     born: Instant,
     backoff: Backoff,
     waiting: Vec<(usize, Vec<OwnedFd>)>,
+    /// Whether the last fork server that died is dead and reaped.
+    buried: watch::Receiver<bool>,
+    /// Workers that are watched. One watcher each: only one of several would learn of what they died.
+    watched: HashSet<Pid>,
     orphans: mpsc::UnboundedReceiver<Report>,
     orphan_ended: mpsc::UnboundedSender<Report>,
 }
@@ -71,6 +77,8 @@ impl Nursery {
             born: Instant::now(),
             backoff: Backoff::default(),
             waiting: Vec::new(),
+            buried: watch::channel(true).1,
+            watched: HashSet::new(),
             orphans,
             orphan_ended,
         }
@@ -110,18 +118,25 @@ impl Nursery {
                 delay,
             )));
             if let Parent::Alive(server) = std::mem::replace(&mut self.parent, next) {
-                tokio::spawn(bury(*server));
+                let (tell, buried) = watch::channel(false);
+                self.buried = buried;
+                tokio::spawn(bury(*server, tell));
             }
             News::Died
         };
         tokio::select! {
             news = parent_news => news,
-            Some(report) = self.orphans.recv() => News::Report(report),
+            Some(report) = self.orphans.recv() => {
+                if let Report::Exited { pid, .. } = &report {
+                    self.watched.retain(|watched| watched.as_raw_pid() != *pid);
+                }
+                News::Report(report)
+            }
         }
     }
 
     /// Watches the workers that the dead fork server has left.
-    pub(crate) fn adopt(&self, pids: &[Option<i32>]) {
+    pub(crate) fn adopt(&mut self, pids: &[Option<i32>]) {
         for (place, pid) in pids.iter().enumerate() {
             let Some(pid) = pid.and_then(Pid::from_raw) else {
                 continue;
@@ -132,8 +147,11 @@ impl Nursery {
     }
 
     /// Watches one of them.
-    pub(crate) fn adopt_one(&self, slot: usize, pid: Pid) {
-        tokio::spawn(watch(slot, pid, self.orphan_ended.clone()));
+    pub(crate) fn adopt_one(&mut self, slot: usize, pid: Pid) {
+        if self.watched.insert(pid) {
+            let (buried, ended) = (self.buried.clone(), self.orphan_ended.clone());
+            tokio::spawn(see_off(slot, pid, buried, ended));
+        }
     }
 
     /// Whether the worker for `slot` is to be forked by the next fork server.
@@ -198,10 +216,11 @@ impl Nursery {
 
 /// Reaps a fork server that has closed its control socket, which it does a moment before it is dead. Merely
 /// dropped in that moment it would stay a zombie until the next child of ours ends.
-async fn bury(mut server: ForkServer) {
+async fn bury(mut server: ForkServer, tell: watch::Sender<bool>) {
     if let Err(error) = server.process.wait_or_kill(Duration::from_secs(1)).await {
         tracing::warn!(%error, "the fork server's end is unknown");
     }
+    tell.send_replace(true);
 }
 
 async fn start(
@@ -220,32 +239,33 @@ async fn start(
     Ok(server)
 }
 
-/// Waits for the end of a process that is our child now, and reaps it.
-async fn watch(slot: usize, pid: Pid, ended: mpsc::UnboundedSender<Report>) {
-    let raw = pid.as_raw_nonzero().get();
-    let mut report = Report::Exited {
+/// Waits for the end of a worker that is our child once its fork server is `buried`, and reaps it.
+async fn see_off(
+    slot: usize,
+    pid: Pid,
+    mut buried: watch::Receiver<bool>,
+    ended: mpsc::UnboundedSender<Report>,
+) {
+    let status = reap(pid, &mut buried).await;
+    let report = Report::Exited {
         slot,
-        pid: raw,
-        code: None,
-        signal: None,
+        pid: pid.as_raw_pid(),
+        code: status.and_then(|status| status.exit_status()),
+        signal: status.and_then(|status| status.terminating_signal()),
         maxrss: 0,
     };
-    let file = pidfd_open(pid, PidfdFlags::NONBLOCK).map_err(std::io::Error::from);
-    if let Ok(file) = file.and_then(|file| sys::pollable(file, Interest::READABLE)) {
-        // It becomes readable when the process ends.
-        let _ = file.readable().await;
-        let status = waitid(WaitId::PidFd(file.get_ref().as_fd()), WaitIdOptions::EXITED);
-        if let Ok(Some(status)) = status {
-            let (code, signal) = (status.exit_status(), status.terminating_signal());
-            report = Report::Exited {
-                slot,
-                pid: raw,
-                code,
-                signal,
-                maxrss: 0,
-            };
-        }
-    }
     // The owner is gone only when the generation is.
     let _ = ended.send(report);
+}
+
+/// `None`: the fork server has reaped it, and had no time to say so.
+async fn reap(pid: Pid, buried: &mut watch::Receiver<bool>) -> Option<WaitIdStatus> {
+    let file = pidfd_open(pid, PidfdFlags::NONBLOCK).ok()?;
+    let file = sys::pollable(file, Interest::READABLE).ok()?;
+    // It becomes readable when the process ends.
+    let _ = file.readable().await;
+    // An error means that whoever would have told is gone, and the fork server with it.
+    let _ = buried.wait_for(|buried| *buried).await;
+    let worker = WaitId::PidFd(file.get_ref().as_fd());
+    waitid(worker, WaitIdOptions::EXITED).ok().flatten()
 }

@@ -4,6 +4,7 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use hotclub_wire::board::End;
 use rustix::process::{Pid, Signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -134,7 +135,7 @@ impl Owner {
                 signal,
                 maxrss,
                 ..
-            } => {
+            } if self.pids[place] == Some(pid) => {
                 let exit = Exit {
                     pid,
                     code,
@@ -144,7 +145,8 @@ impl Owner {
                 };
                 self.exited(place, Some(exit)).await;
             }
-            Report::Hello { .. } | Report::Loaded(_) => {}
+            // An exit of somebody whose end was known before: another worker has the place now.
+            Report::Exited { .. } | Report::Hello { .. } | Report::Loaded(_) => {}
         }
     }
 
@@ -159,10 +161,21 @@ impl Owner {
     async fn exited(&mut self, place: usize, exit: Option<Exit>) {
         if let Some(exit) = exit {
             self.deaths.exited(place, exit);
+            self.make_known(place, exit.pid);
         }
         self.pids[place] = None;
         let useful = self.slots(place).any(|slot| self.board.view(slot).done > 0);
         self.step(Event::Exited { place, useful }).await;
+    }
+
+    /// Tells the lanes how a worker ended: a request whose worker was killed from outside is run again.
+    fn make_known(&self, place: usize, pid: i32) {
+        let end = End {
+            pid: u64::try_from(pid).unwrap_or(0),
+            from_outside: self.deaths.from_outside(place),
+        };
+        self.slots(place)
+            .for_each(|slot| self.board.tell_end(slot, end));
     }
 
     /// The fork server is dead. Its workers are watched from here; those that it was about to fork, or

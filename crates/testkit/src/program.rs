@@ -205,8 +205,11 @@ impl Program {
         self.named("hotclub-worker")
     }
 
+    /// Without children of theirs that have not become workers yet: those are in their group.
     pub fn fork_servers(&self) -> Vec<Process> {
-        self.named("hotclub-fork")
+        let mut all = self.named("hotclub-fork");
+        all.retain(|process| process.group == process.pid);
+        all
     }
 
     /// Living descendants with this short name (cut to 15 bytes, as the kernel does).
