@@ -58,6 +58,13 @@ enum End {
     Failed(CallError),
 }
 
+/// A worker that had a request in hand.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Holder {
+    pub(crate) slot: usize,
+    pub(crate) pid: u64,
+}
+
 /// Shared by the call that waits and the reply reader that delivers.
 #[derive(Debug)]
 pub(crate) struct Exchange(Mutex<State>);
@@ -75,6 +82,8 @@ struct State {
     spool: Spool,
     end: Option<End>,
     abandoned: bool,
+    /// In whose hands it was lost.
+    died: Option<Holder>,
     front: Option<Waker>,
     reader: Option<Waker>,
 }
@@ -91,6 +100,7 @@ impl Exchange {
             spool: Spool::default(),
             end: None,
             abandoned: false,
+            died: None,
             front: None,
             reader: None,
         }))
@@ -149,6 +159,17 @@ impl Exchange {
 
     pub(crate) fn fail(&self, error: CallError) {
         self.end_with(End::Failed(error));
+    }
+
+    /// Its worker is dead.
+    pub(crate) fn lose(&self, holder: Holder) {
+        self.lock().died = Some(holder);
+        self.fail(CallError::WorkerDied);
+    }
+
+    /// The worker in whose hands it was lost.
+    pub(crate) fn died(&self) -> Option<Holder> {
+        self.lock().died
     }
 
     fn end_with(&self, end: End) {

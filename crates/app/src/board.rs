@@ -3,7 +3,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
-use hotclub_wire::board::{Field, HEADER_LEN, MAGIC, SLOT_LEN, size};
+use hotclub_wire::board::{End, Field, HEADER_LEN, MAGIC, SLOT_LEN, size};
 use rustix::fs::{MemfdFlags, SealFlags};
 
 use crate::sys::SharedWords;
@@ -115,6 +115,16 @@ impl Board {
     /// Asks the worker in `slot` to stop iterating its answer to `id`.
     pub fn cancel(&self, slot: usize, id: u64) {
         self.store(slot, Field::Cancel, id);
+    }
+
+    /// Makes known how the last worker in `slot` ended.
+    pub(crate) fn tell_end(&self, slot: usize, end: End) {
+        self.store(slot, Field::End, end.pack());
+    }
+
+    /// How the last worker in `slot` ended; of an earlier one, as long as the owner does not know.
+    pub(crate) fn end(&self, slot: usize) -> End {
+        End::unpack(self.load(slot, Field::End))
     }
 
     /// Makes a slot free after its worker died.

@@ -152,6 +152,14 @@ impl Deaths {
         life.exit = Some(exit);
     }
 
+    /// Whether nothing is known that could have brought about the SIGKILL that ended this worker.
+    pub(crate) fn was_killed_from_outside(&self, place: usize) -> bool {
+        let life = self.lives.get(place);
+        life.is_some_and(|life| {
+            life.cause.is_none() && life.exit.is_some_and(|exit| exit.signal == Some(9))
+        })
+    }
+
     /// A worker has begun to serve.
     pub(crate) fn replaced(&mut self, pid: Option<i32>) {
         if let Some(died) = self.vacant.pop_front() {

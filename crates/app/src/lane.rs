@@ -18,7 +18,8 @@ use tokio::io::unix::AsyncFd;
 use tokio::runtime::Handle;
 use tokio::sync::{Notify, Semaphore, SemaphorePermit, mpsc};
 
-use crate::answer::{AnswerBody, Exchange, Head};
+use crate::again::Again;
+use crate::answer::{AnswerBody, Exchange, Head, Holder};
 use crate::board::{Board, monotonic_now};
 use crate::buffers::Buffers;
 use crate::call::{Answer, Call, CallBody, CallError, Times};
@@ -183,12 +184,12 @@ impl Lane {
             retry,
         } = call;
         let mut message = Message::new(environ, body)?;
-        let mut tries_left = usize::from(retry);
+        let mut again = Again::new(retry);
         loop {
-            let outcome = lane.exchange(&mut message).await;
+            let mut holder = None;
+            let outcome = lane.exchange(&mut message, &mut holder).await;
             match outcome {
-                Err(CallError::WorkerDied) if tries_left > 0 => {
-                    tries_left -= 1;
+                Err(CallError::WorkerDied) if again.may_run(&lane.board, holder).await => {
                     lane.counts.request_run_again();
                     let request = describe::request(&message.bytes);
                     tracing::info!(
@@ -351,7 +352,12 @@ impl Inner {
         lock(&self.queue).take();
     }
 
-    async fn exchange(self: &Arc<Self>, message: &mut Message) -> Result<Answer, CallError> {
+    /// `holder`: where the worker is named that died with the request.
+    async fn exchange(
+        self: &Arc<Self>,
+        message: &mut Message,
+        holder: &mut Option<Holder>,
+    ) -> Result<Answer, CallError> {
         let queued_at = monotonic_now();
         let place = self.place().await?;
         let id = self.next_id.fetch_add(1, Relaxed);
@@ -375,7 +381,10 @@ impl Inner {
             fields,
             started_at,
             slot,
-        } = outcome.inspect_err(|_| exchange.abandon())?;
+        } = outcome.inspect_err(|_| {
+            *holder = exchange.died();
+            exchange.abandon();
+        })?;
         let now = monotonic_now();
         let times = Times {
             queued: Duration::from_nanos(started_at.saturating_sub(queued_at)),
@@ -479,7 +488,9 @@ impl Inner {
 
     /// The stream of `slot` is at its end: whatever its worker had in hand is lost.
     pub(crate) fn ended(self: &Arc<Self>, slot: usize, open: Option<u64>) {
-        let in_hand = self.board.request(slot);
+        let view = self.board.view(slot);
+        let (in_hand, pid) = (view.request, view.pid);
+        let holder = Holder { slot, pid };
         if in_hand == 0 && !lock(&self.pending).is_empty() {
             self.runtime.spawn(lost::sweep(Arc::clone(self)));
         }
@@ -487,7 +498,7 @@ impl Inner {
         for id in [Some(in_hand), open].into_iter().flatten() {
             if let Some(exchange) = self.find(id) {
                 lost.extend(self.describe(id));
-                exchange.fail(CallError::WorkerDied);
+                exchange.lose(holder);
                 self.finish(id);
             }
         }

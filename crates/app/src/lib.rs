@@ -1,6 +1,7 @@
 //! Runs Python apps: generations of fork servers and workers, their queue, the exchange of one
 //! request. Knows nothing of HTTP connections (that is `hotclub-front`) nor of Django.
 
+mod again;
 mod answer;
 mod away;
 mod board;

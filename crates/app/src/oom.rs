@@ -35,9 +35,29 @@ impl Oom {
         self.last = counts(self.file.as_deref());
     }
 
-    /// What the counters say of a SIGKILL that was not ours.
-    pub(crate) fn struck(&self) -> Option<&'static str> {
-        verdict(self.before, counts(self.file.as_deref()))
+    /// What the counters say of a SIGKILL that was not ours. Each of the kernel's kills explains one.
+    pub(crate) fn struck(&mut self) -> Option<&'static str> {
+        let now = counts(self.file.as_deref());
+        let verdict = verdict(self.before, now);
+        self.before = self.before.and_one_more(now);
+        self.last = self.last.max(self.before);
+        verdict
+    }
+}
+
+impl Counts {
+    fn and_one_more(self, at_most: Self) -> Self {
+        Self {
+            cgroup: at_most.cgroup.min(self.cgroup + 1),
+            machine: at_most.machine.min(self.machine + 1),
+        }
+    }
+
+    fn max(self, other: Self) -> Self {
+        Self {
+            cgroup: self.cgroup.max(other.cgroup),
+            machine: self.machine.max(other.machine),
+        }
     }
 }
 
@@ -87,6 +107,15 @@ fn events_files(groups: &str, root: &Path) -> Option<[PathBuf; 2]> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_kill_of_the_kernels_explains_one_death() {
+        let counts = |cgroup, machine| Counts { cgroup, machine };
+        let once = counts(3, 9).and_one_more(counts(4, 11));
+        assert_eq!(once, counts(4, 10));
+        assert_eq!(once.and_one_more(counts(4, 11)), counts(4, 11));
+        assert_eq!(counts(3, 9).and_one_more(counts(3, 10)), counts(3, 10));
+    }
 
     #[test]
     fn both_versions_of_cgroups_are_found() {

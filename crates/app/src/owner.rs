@@ -172,7 +172,7 @@ impl Owner {
     fn make_known(&self, place: usize, pid: i32) {
         let end = End {
             pid: u64::try_from(pid).unwrap_or(0),
-            from_outside: self.deaths.from_outside(place),
+            from_outside: self.deaths.was_killed_from_outside(place),
         };
         self.slots(place)
             .for_each(|slot| self.board.tell_end(slot, end));

@@ -16,7 +16,12 @@ import os, signal, time
 
 def application(environ, start_response):
     path = environ["PATH_INFO"]
+    if path in ("/die", "/killed"):
+        with open("runs" + path.replace("/", "-"), "a") as runs:
+            runs.write("x")
     if path == "/die":
+        os._exit(7)
+    if path == "/killed":
         os.kill(os.getpid(), signal.SIGKILL)
     if path == "/die-once" and not os.path.exists("died"):
         open("died", "w").close()
@@ -43,6 +48,10 @@ impl Site {
         let folder = tempfile::tempdir().unwrap();
         std::fs::write(folder.path().join("app.py"), app).unwrap();
         Self { folder }
+    }
+
+    fn read(&self, name: &str) -> String {
+        std::fs::read_to_string(self.folder.path().join(name)).unwrap()
     }
 
     fn spec(&self) -> Spec {
@@ -233,7 +242,18 @@ async fn a_killed_worker_costs_a_post_its_answer_and_a_get_nothing() {
         .unwrap();
     assert_eq!(answer.status, 200, "a GET is run again elsewhere");
     let died = ask(&generation, call("GET", "/die", b"")).await;
-    assert_eq!(died.unwrap_err(), CallError::WorkerDied, "and only once");
+    assert_eq!(died.unwrap_err(), CallError::WorkerDied);
+    assert_eq!(site.read("runs-die"), "xx", "and only once");
+}
+
+/// Nothing tells such a worker from one that somebody else has killed.
+#[tokio::test]
+async fn a_request_whose_workers_are_killed_time_and_again_is_given_up_in_the_end() {
+    let site = Site::new(APP);
+    let generation = start(&site).await;
+    let died = ask(&generation, call("GET", "/killed", b"")).await;
+    assert_eq!(died.unwrap_err(), CallError::WorkerDied);
+    assert_eq!(site.read("runs-killed"), "xxxxx");
 }
 
 #[tokio::test]

@@ -23,6 +23,8 @@ pub enum Field {
     Cancel = 5,
     /// Kernel thread id.
     Thread = 6,
+    /// Written by the owner: the last worker here that ended, and whether it was killed from outside ([`End`]).
+    End = 7,
 }
 
 /// Values of [`Field::State`].
@@ -33,6 +35,30 @@ pub enum State {
     Starting = 1,
     Serving = 2,
     Leaving = 3,
+}
+
+/// What the owner makes known of a worker's end, as one u64.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct End {
+    pub pid: u64,
+    /// By SIGKILL, which no request brings about: not the owner's, and not for want of memory.
+    pub from_outside: bool,
+}
+
+impl End {
+    /// Process ids have 22 bits.
+    #[must_use]
+    pub const fn pack(self) -> u64 {
+        self.pid << 1 | self.from_outside as u64
+    }
+
+    #[must_use]
+    pub const fn unpack(word: u64) -> Self {
+        Self {
+            pid: word >> 1,
+            from_outside: word & 1 == 1,
+        }
+    }
 }
 
 /// Bytes of a scoreboard with `slots` slots.
