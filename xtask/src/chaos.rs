@@ -60,6 +60,9 @@ pub(crate) struct Options {
     /// Keep the rows of parts in bench/results/, too, in the place of those of the same name
     #[arg(long, requires = "only")]
     keep: bool,
+    /// On the tests' own build, which is there sooner: counts mean as much, times do not
+    #[arg(long, conflicts_with = "compare")]
+    dev: bool,
     /// Instead, the same storms against Hotclub, Gunicorn, NGINX with Gunicorn, and Granian
     #[arg(long, conflicts_with = "only")]
     compare: bool,
@@ -84,20 +87,22 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     let mut test = Command::new("cargo");
     test.args([
         "test",
-        "--release",
         "--locked",
         // As the bench and the tests build it: the same features, so that nothing is built twice.
         "--workspace",
         "--test",
         "it",
     ]);
+    if !options.dev {
+        test.arg("--release");
+    }
     let mut build = Command::new("cargo");
     build
         .args(test.get_args())
         .arg("--no-run")
         .current_dir(project::root());
     if !command::shown(&mut build, BUILD)?.success {
-        bail!("the release build failed");
+        bail!("the build failed");
     }
     test.args(["--", "--test-threads=1"])
         .args(parts(&options.only));

@@ -7,6 +7,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use crate::cgroup::Cgroup;
 use crate::program::Program;
 use crate::project::Project;
 
@@ -147,6 +148,16 @@ impl Launch {
         self.wrap("unshare", &all, &program);
         self.contained = true;
         Ok(self)
+    }
+
+    /// Runs it, and with it all that it starts, in this cgroup.
+    pub fn confined(mut self, cgroup: &Cgroup) -> Self {
+        let program = self.command.get_program().to_owned();
+        let members = cgroup.members();
+        let members = members.to_str().expect("its name is plain");
+        let enter = r#"shift; echo $$ > "$0" && exec "$@""#;
+        self.wrap("sh", &["-c", enter, members], &program);
+        self
     }
 
     /// The same command, `program` in the place of what it started, started by `outer`.

@@ -12,6 +12,7 @@
 )]
 
 mod browser;
+mod cgroup;
 pub mod conformance;
 mod frames;
 mod gate;
@@ -31,6 +32,7 @@ mod storm;
 mod wait;
 
 pub use browser::{Browser, Element};
+pub use cgroup::Cgroup;
 pub use frames::{Answered, END, END_HEADERS, Frame, Frames, asking, block, code, get, kind};
 pub use gate::Gate;
 pub use launch::{Ended, Launch};

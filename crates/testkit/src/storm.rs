@@ -41,11 +41,33 @@ pub struct Weather {
 /// A request that was not answered as it should be.
 #[derive(Clone, Debug)]
 pub struct Failure {
+    /// When its answer, or the end of the wait for one, came: from the beginning of the storm.
+    pub at: Duration,
+    pub method: &'static str,
     pub path: String,
     /// `None` when there was no answer at all.
     pub status: Option<u16>,
     pub complete: bool,
     pub text: String,
+}
+
+impl std::fmt::Display for Failure {
+    /// `12.345 s: GET /get/3: 502: …`
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self {
+            at,
+            method,
+            path,
+            status,
+            complete,
+            text,
+        } = self;
+        let status = status.map_or_else(|| "no answer".to_owned(), |status| status.to_string());
+        let cut = if *complete { "" } else { ", incomplete" };
+        let text = text.replace('\n', " ");
+        let at = at.as_secs_f64();
+        write!(f, "{at:.3} s: {method} {path}: {status}{cut}: {text}")
+    }
 }
 
 /// What came of it.
@@ -78,8 +100,10 @@ pub struct Storm {
 impl Storm {
     pub fn start(address: &str, weather: &Weather) -> Self {
         let shared = Arc::<Shared>::default();
+        let began = Instant::now();
         let client = |_| {
             let client = Client {
+                began,
                 address: address.to_owned(),
                 weather: weather.clone(),
                 shared: Arc::clone(&shared),
@@ -90,7 +114,7 @@ impl Storm {
         let threads = (0..weather.connections).map(client).collect();
         Self {
             shared,
-            began: Instant::now(),
+            began,
             threads,
         }
     }
@@ -136,6 +160,7 @@ impl Outcome {
     pub fn lost_nothing(self) -> Self {
         let lost = self.failures.len();
         let few = &self.failures[..lost.min(5)];
+        let few: Vec<_> = few.iter().map(ToString::to_string).collect();
         assert!(lost == 0, "{lost} failed, {} good: {few:#?}", self.good);
         assert!(self.good > 0, "nothing was asked");
         self
@@ -154,6 +179,7 @@ impl Shared {
 }
 
 struct Client {
+    began: Instant,
     address: String,
     weather: Weather,
     shared: Arc<Shared>,
@@ -217,6 +243,8 @@ impl Client {
             Err(error) => (None, false, error.to_string()),
         };
         outcome.failures.push(Failure {
+            at: self.began.elapsed(),
+            method: question.method,
             path: question.path.clone(),
             status,
             complete,

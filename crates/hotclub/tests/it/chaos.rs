@@ -8,6 +8,7 @@ mod deploys;
 mod garbage;
 mod hostile;
 mod kills;
+mod oom;
 mod reloads;
 mod slow;
 mod soak;
@@ -35,8 +36,12 @@ fn soak() -> Duration {
     Duration::from_secs(60 * minutes.max(1))
 }
 
-/// Keeps a row of the table.
+/// Failures that are kept with their reasons.
+const KEPT: usize = 50;
+
+/// Keeps a row of the table, and of what failed when and why.
 fn record(name: &str, did: usize, outcome: &hotclub_testkit::Outcome, more: &Value) {
+    let few = outcome.failures.iter().take(KEPT);
     let row = json!({
         "name": name,
         "did": did,
@@ -45,6 +50,7 @@ fn record(name: &str, did: usize, outcome: &hotclub_testkit::Outcome, more: &Val
         "seconds": (outcome.took.as_secs_f64() * 10.0).round() / 10.0,
         "slowest_ms": outcome.slowest.as_secs_f64().mul_add(1000.0, 0.0).round(),
         "more": more,
+        "failures": few.map(ToString::to_string).collect::<Vec<_>>(),
     });
     eprintln!("chaos: {row}");
     if let Some(folder) = std::env::var_os("HOTCLUB_CHAOS_RESULTS") {
@@ -107,6 +113,19 @@ fn random(below: usize) -> usize {
     use std::hash::{BuildHasher, RandomState};
     let number = RandomState::new().hash_one(0);
     usize::try_from(number % below as u64).unwrap()
+}
+
+/// What the log says of the requests that failed, beside the lines about workers that died with them.
+fn told_of(program: &Program, outcome: &hotclub_testkit::Outcome) -> Vec<String> {
+    let failures: Vec<_> = outcome.failures.iter().take(KEPT).collect();
+    let lines = program.stderr.all();
+    let is_of = |line: &&String| {
+        let named = |failure: &&hotclub_testkit::Failure| {
+            line.contains(&format!("{} {} (", failure.method, failure.path))
+        };
+        failures.iter().any(named)
+    };
+    lines.iter().filter(is_of).cloned().collect()
 }
 
 #[track_caller]

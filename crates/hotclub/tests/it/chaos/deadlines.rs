@@ -44,7 +44,8 @@ fn a_deadline_names_the_request_and_kills_what_the_worker_started() {
     program.get("/hang?a=1").expect(504);
     let took = began.elapsed();
     assert!(took > Duration::from_millis(990), "too early: {took:?}");
-    assert!(took < Duration::from_secs(4), "too late: {took:?}");
+    // It would hang for ever: how late is too late depends on what else the machine does.
+    assert!(took < Duration::from_secs(30), "too late: {took:?}");
     let overdue = program.says("ran past its deadline");
     assert!(overdue.contains("GET /hang?a=1 ("), "{overdue}");
     program.says("in hangs_for_ever");
@@ -65,7 +66,7 @@ fn a_deadline_in_one_thread_lets_the_others_finish() {
     let project = app_of(HANGS);
     let gates = [Gate::new(), Gate::new()];
     let program = serve("app", project.dir(), 1)
-        .args(["--timeout", "2", "--threads", "3"])
+        .args(["--timeout", "5", "--threads", "3"])
         .allow(" ERROR ")
         .serve();
     let worker = program.workers()[0].clone();
@@ -76,8 +77,9 @@ fn a_deadline_in_one_thread_lets_the_others_finish() {
     until("the request to hang", || {
         project.path("hanging").exists().then_some(())
     });
-    // The other two come later, so that their deadlines are still to come when the first is over.
-    std::thread::sleep(Duration::from_millis(1200));
+    // The other two come later, so that their deadlines are still to come when the first is over: this is the time
+    // that a busy machine may take for what follows.
+    std::thread::sleep(Duration::from_secs(4));
     let mut others = [program.connect(), program.connect()];
     for (other, gate) in others.iter_mut().zip(&gates) {
         let target = gate.path().display();

@@ -53,7 +53,7 @@ fn who_waited_too_long_for_a_worker_gets_503_and_who_was_in_hand_is_served() {
     let took = began.elapsed();
     assert!(waited.header("retry-after").is_some());
     assert!(took > Duration::from_millis(9900), "too early: {took:?}");
-    assert!(took < Duration::from_secs(15), "too late: {took:?}");
+    assert!(took < Duration::from_secs(40), "too late: {took:?}");
     drop(entered);
     served.read("GET").unwrap().expect(200);
     drop(served);
