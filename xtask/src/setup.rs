@@ -35,6 +35,8 @@ pub(crate) enum Need {
     Nghttp,
     /// nginx, which reads what `hotclub export` writes.
     Nginx,
+    /// strace, which counts system calls.
+    Strace,
     /// The public suite http-cache-tests, and Node.
     CacheSuite,
     /// cargo-deny.
@@ -55,6 +57,7 @@ impl Need {
             Self::Https => "openssl, curl, certutil and pebble",
             Self::Nghttp => "h2load, nghttp and curl",
             Self::Nginx => "nginx",
+            Self::Strace => "strace",
             Self::CacheSuite => "Node and http-cache-tests",
             Self::Deny => "cargo-deny",
             Self::Peers => "nginx, haproxy, wrk and h2load",
@@ -115,6 +118,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         Need::Https,
         Need::Nghttp,
         Need::Nginx,
+        Need::Strace,
         Need::CacheSuite,
         Need::Deny,
     ]);
@@ -164,6 +168,7 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
         Need::Nginx => apt
             .provide_file("/usr/sbin/nginx", &["nginx-light"])
             .map(drop),
+        Need::Strace => apt.provide("strace", &["strace"]).map(drop),
         Need::CacheSuite => node::provide(apt).map(|folder| tools.cache_suite = Some(folder)),
         Need::Deny => deny::provide().map(|program| tools.deny = Some(program)),
         Need::Peers => {

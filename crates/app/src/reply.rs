@@ -11,9 +11,9 @@ use bytes::Bytes;
 use hotclub_wire::{FrameError, FrameHeader, FrameKind, HEADER_LEN};
 use rustix::fs::FileType;
 use rustix::io::Errno;
-use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
-use tokio::io::Interest;
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, ReturnFlags, recvmsg};
 use tokio::io::unix::AsyncFd;
+use tokio::io::{Interest, Ready};
 use tokio::sync::Notify;
 
 use crate::answer::{Exchange, Head};
@@ -66,6 +66,14 @@ struct Open {
     last: bool,
 }
 
+/// What one read brought.
+struct Received {
+    /// 0 at the end of the stream.
+    bytes: usize,
+    /// The kernel had no more: fewer than asked for, and not because descriptors, which may be lost, end a read early.
+    all: bool,
+}
+
 impl ReplyStream {
     pub(crate) fn new(socket: OwnedFd, slot: usize) -> std::io::Result<Self> {
         rustix::io::ioctl_fionbio(&socket, true)?;
@@ -113,33 +121,44 @@ impl ReplyStream {
         }
     }
 
-    /// Reads once without waiting: bytes read, 0 at the end of the stream.
-    fn receive(&mut self) -> Result<usize, Errno> {
+    /// Reads once without waiting.
+    fn receive(&mut self) -> Result<Received, Errno> {
         let mut space = [std::mem::MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut ancillary = RecvAncillaryBuffer::new(&mut space);
         let mut room = [IoSliceMut::new(&mut self.buffer[self.filled..])];
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
-        let read = recvmsg(self.socket.get_ref(), &mut room, &mut ancillary, flags)?.bytes;
+        let asked = room[0].len();
+        let read = recvmsg(self.socket.get_ref(), &mut room, &mut ancillary, flags)?;
+        let bytes = read.bytes;
+        let mut alone = !read.flags.contains(ReturnFlags::CTRUNC);
         for message in ancillary.drain() {
             if let RecvAncillaryMessage::ScmRights(files) = message {
                 self.files.extend(files);
+                alone = false;
             }
         }
-        self.filled += read;
-        Ok(read)
+        self.filled += bytes;
+        Ok(Received {
+            bytes,
+            all: alone && bytes < asked,
+        })
     }
 
     /// Waits for bytes; `Ok(false)` at the end of the stream.
     async fn fill(&mut self) -> Result<bool, Errno> {
         self.make_room();
+        let socket = Arc::clone(&self.socket);
         loop {
+            let mut ready = socket.readable().await.map_err(|_| Errno::BADF)?;
             match self.receive() {
-                Ok(read) => return Ok(read > 0),
-                Err(Errno::INTR) => {}
-                Err(Errno::AGAIN) => {
-                    let mut ready = self.socket.readable().await.map_err(|_| Errno::BADF)?;
-                    ready.clear_ready_matching(tokio::io::Ready::READABLE);
+                Ok(received) => {
+                    if received.all {
+                        ready.clear_ready_matching(Ready::READABLE);
+                    }
+                    return Ok(received.bytes > 0);
                 }
+                Err(Errno::INTR) => {}
+                Err(Errno::AGAIN) => ready.clear_ready_matching(Ready::READABLE),
                 Err(error) => return Err(error),
             }
         }
@@ -302,7 +321,7 @@ impl ReplyStream {
         loop {
             self.make_room();
             match self.receive() {
-                Ok(0) | Err(_) => return Ok(()),
+                Ok(Received { bytes: 0, .. }) | Err(_) => return Ok(()),
                 Ok(_) => self.deliver(lane)?,
             }
         }

@@ -19,12 +19,13 @@ const LIMIT: Duration = Duration::from_secs(2700);
 
 /// Tests with one of these words in their name need that thing; they are left out, and counted as
 /// skipped, where it is missing.
-const NAMED_NEEDS: [(&str, Need); 5] = [
+const NAMED_NEEDS: [(&str, Need); 6] = [
     ("browser", Need::Browser),
     ("postgres", Need::Postgres),
     ("https", Need::Https),
     ("nghttp", Need::Nghttp),
     ("real_nginx", Need::Nginx),
+    ("strace", Need::Strace),
 ];
 
 /// Tests beside the code, then the examples in documentation.

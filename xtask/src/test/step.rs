@@ -59,6 +59,7 @@ const SITE_NEEDS: &[Need] = &[
     Need::Nghttp,
     Need::Https,
     Need::Nginx,
+    Need::Strace,
     Need::CacheSuite,
 ];
 
