@@ -8,6 +8,7 @@ mod ceiling;
 mod chart;
 mod closed;
 mod cluster;
+mod crowd;
 mod engine;
 pub(crate) mod facts;
 mod memory;

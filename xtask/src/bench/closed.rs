@@ -5,7 +5,7 @@
 
 use std::fmt::Write as _;
 use std::process::Command;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, ensure};
 
@@ -35,6 +35,8 @@ pub(super) struct Load {
     pub(super) p99_ms: f64,
     /// Answers other than 2xx and 3xx, and connections that broke.
     pub(super) errors: u64,
+    /// Cores that the generator itself kept busy.
+    pub(super) cores: f64,
 }
 
 impl Load {
@@ -61,17 +63,19 @@ impl<'a> Closed<'a> {
 
     /// Fails when any request does.
     pub(super) fn run(&self, server: &Server, duration: Duration) -> Result<Load> {
-        let load = if self.http2 {
+        let (began, before) = (Instant::now(), children_time());
+        let mut load = if self.http2 {
             self.h2load(server, duration)?
         } else {
             self.wrk(server, duration)?
         };
+        let busy = children_time().saturating_sub(before);
+        load.cores = busy.as_secs_f64() / began.elapsed().as_secs_f64();
         ensure!(
             load.errors == 0,
             "{} requests failed under load",
             load.errors
         );
-        ensure!(load.requests_per_second > 0.0, "nothing was answered");
         Ok(load)
     }
 
@@ -140,6 +144,16 @@ impl<'a> Closed<'a> {
     }
 }
 
+/// Processor time of the children that were waited for: while a generator runs, no other child ends.
+fn children_time() -> Duration {
+    let text = std::fs::read_to_string("/proc/self/stat").unwrap_or_default();
+    // Behind the command, which may hold anything: cutime and cstime, in ticks of 10 ms.
+    let after = text.rsplit(") ").next().unwrap_or_default();
+    let ticks = after.split(' ').skip(13).take(2);
+    let ticks: u64 = ticks.filter_map(|word| word.parse::<u64>().ok()).sum();
+    Duration::from_millis(ticks * 10)
+}
+
 fn parse_wrk(output: &str) -> Option<Load> {
     let after = |word: &str| {
         let line = output
@@ -160,6 +174,7 @@ fn parse_wrk(output: &str) -> Option<Load> {
         p50_ms: milliseconds(after("50%")?)?,
         p99_ms: milliseconds(after("99%")?)?,
         errors: broken + refused.unwrap_or(0),
+        cores: 0.0,
     })
 }
 
@@ -201,6 +216,7 @@ fn parse_h2load(output: &str, log: &str) -> Option<Load> {
         p50_ms: at(0.5)? / 1000.0,
         p99_ms: at(0.99)? / 1000.0,
         errors,
+        cores: 0.0,
     })
 }
 
@@ -234,7 +250,8 @@ Transfer/sec:    522.97KB
                 requests_per_second: 3203.11,
                 p50_ms: 0.843,
                 p99_ms: 1020.0,
-                errors: 7
+                errors: 7,
+                cores: 0.0
             }
         );
     }
@@ -250,7 +267,8 @@ Transfer/sec:    522.97KB
                 requests_per_second: 1200.5,
                 p50_ms: 2.0,
                 p99_ms: 3.0,
-                errors: 1
+                errors: 1,
+                cores: 0.0
             }
         );
     }

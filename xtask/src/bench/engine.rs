@@ -104,7 +104,9 @@ impl Turn<'_> {
     /// The load for the warm-up, thrown away, then for the plan's time.
     pub(super) fn measure(&self, load: &Closed<'_>, server: &Server) -> Result<Load> {
         load.run(server, self.plan().warm_up)?;
-        load.run(server, self.plan().measure)
+        let load = load.run(server, self.plan().measure)?;
+        ensure!(load.requests_per_second > 0.0, "nothing was answered");
+        Ok(load)
     }
 
     /// A reading for each number of connections: `all` of them in a full run, else the `usual` ones.
@@ -121,9 +123,8 @@ impl Turn<'_> {
                 connections,
                 ..load.clone()
             };
-            let plural = if connections == 1 { "" } else { "s" };
             Ok(Reading {
-                case: format!("{connections} connection{plural}"),
+                case: self::connections(connections),
                 values: self.measure(&load, server)?.values(),
             })
         };
@@ -142,6 +143,12 @@ impl Turn<'_> {
             .insert(name.to_owned(), value.clone());
         Ok(value)
     }
+}
+
+/// A case's name.
+pub(super) fn connections(count: u32) -> String {
+    let plural = if count == 1 { "" } else { "s" };
+    format!("{count} connection{plural}")
 }
 
 /// All rounds of one workload.

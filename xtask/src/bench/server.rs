@@ -114,6 +114,20 @@ impl Server {
         first.map_or(0, |(child, _)| child.id().cast_signed())
     }
 
+    /// The app server's worker processes that live now.
+    pub(crate) fn workers(&self) -> Vec<i32> {
+        let mut tree = descendants::tree(self.first());
+        let ours = tree.iter().any(|process| process.command == "hotclub-fork");
+        tree.retain(|process| {
+            let is_worker = match ours {
+                true => process.command == "hotclub-worker",
+                false => process.parent == self.first(),
+            };
+            is_worker && process.state != 'Z'
+        });
+        tree.iter().map(|process| process.pid).collect()
+    }
+
     pub(crate) fn processes(&self) -> Vec<descendants::Process> {
         self.children
             .iter()

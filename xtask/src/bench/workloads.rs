@@ -4,9 +4,12 @@ mod detail;
 mod files;
 mod hello;
 mod home;
+mod idle;
 mod memory;
 mod overload;
 mod plain;
+mod replace;
+mod slow;
 mod start;
 mod steady;
 mod tuned;
@@ -27,8 +30,11 @@ pub(super) fn all() -> Vec<Box<dyn Workload>> {
         Box::new(upload::Upload),
         Box::new(visit::Visit),
         Box::new(steady::Steady),
+        Box::new(slow::SlowNetwork),
         Box::new(overload::Overload),
         Box::new(memory::Memory),
         Box::new(start::Start),
+        Box::new(replace::Replace),
+        Box::new(idle::IdleConnections),
     ]
 }

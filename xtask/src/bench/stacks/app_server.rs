@@ -67,6 +67,8 @@ impl AppServer {
             Self::Granian => {
                 command = Command::new(bin.join("granian"));
                 command.args(["--interface", "wsgi", "--workers", &workers]);
+                // Without it, all of it ends with the first worker that does.
+                command.arg("--respawn-failed-workers");
                 command.args(["--host", &address.ip().to_string()]);
                 command.args(["--port", &address.port().to_string(), module]);
             }

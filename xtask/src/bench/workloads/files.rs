@@ -7,6 +7,7 @@ use anyhow::Result;
 
 use crate::bench::closed::Closed;
 use crate::bench::engine::Turn;
+use crate::bench::site::Site;
 use crate::bench::stack::{Job, Stack};
 use crate::bench::workload::{Reading, Workload};
 use crate::bench::world::World;
@@ -19,6 +20,23 @@ const FILES: [(&str, usize, u32); 3] = [
     ("100-kB.jpg", 100 * 1024, 64),
     ("10-MB.jpg", 10 * 1024 * 1024, 8),
 ];
+
+/// Where two of them are.
+pub(super) const FOUR: &str = "/media/4-kB.jpg";
+pub(super) const HUNDRED: &str = "/media/100-kB.jpg";
+
+/// Puts them where the site's uploads are.
+pub(super) fn provide(site: &Site) -> Result<()> {
+    let media = site.folder.join("mediafiles");
+    for (name, size, _) in FILES {
+        let file = media.join(name);
+        if !file.exists() {
+            fs::create_dir_all(&media)?;
+            fs::write(&file, vec![b'x'; size])?;
+        }
+    }
+    Ok(())
+}
 
 impl Workload for Files {
     fn name(&self) -> &'static str {
@@ -42,14 +60,7 @@ impl Workload for Files {
 
     fn turn(&self, turn: &Turn<'_>) -> Result<Vec<Reading>> {
         let site = turn.world.portfolio()?;
-        let media = site.folder.join("mediafiles");
-        for (name, size, _) in FILES {
-            let file = media.join(name);
-            if !file.exists() {
-                fs::create_dir_all(&media)?;
-                fs::write(&file, vec![b'x'; size])?;
-            }
-        }
+        provide(&site)?;
         let mut readings = Vec::new();
         for tls in [false, true] {
             let server = turn.serve(

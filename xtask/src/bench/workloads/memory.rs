@@ -57,8 +57,8 @@ impl Workload for Memory {
         let counts: &[u32] = match turn.plan().extent {
             // Memory hardly varies: one round says it.
             Extent::Usual if turn.round > 1 => &[],
-            Extent::Usual | Extent::Quick => &[4],
-            Extent::Full => &[4, 1, 8],
+            Extent::Quick => &[4],
+            Extent::Usual | Extent::Full => &[4, 1, 8],
         };
         for &workers in counts {
             let job = Job {
@@ -71,7 +71,7 @@ impl Workload for Memory {
             turn.measure(&Closed::gets(&paths, 16), &server)?;
             let loaded = memory::of(&server);
             readings.push(Reading {
-                case: format!("{workers} workers"),
+                case: format!("{workers} worker{}", if workers == 1 { "" } else { "s" }),
                 values: vec![
                     (LOADED, loaded.all),
                     (IDLE, idle.all),

@@ -1,4 +1,4 @@
-//! (k) Waiting: from the command to the first 200, and from a worker's death to its replacement.
+//! (k) Waiting: from the command to the first 200.
 
 use anyhow::Result;
 
