@@ -5,6 +5,7 @@
 //! `compress`. Nothing here starts a server or reads `hotclub.toml`: callers hand over plain values.
 
 pub mod app;
+pub mod bytecode;
 pub mod collect;
 pub mod compress;
 pub mod database;

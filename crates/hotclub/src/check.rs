@@ -1,4 +1,7 @@
-//! `hotclub check`: reads what a start would read, and has Django check itself.
+//! `hotclub check`: reads what a start would read, has Django check itself, and says what makes visitors suffer all the
+//! same.
+
+mod doctor;
 
 use std::io::Write;
 use std::path::Path;
@@ -7,6 +10,7 @@ use hotclub_config::Site;
 use hotclub_django::App;
 use hotclub_django::inspect::inspect;
 
+use self::doctor::Doubt;
 use crate::cli::CheckArgs;
 use crate::console::{Console, Failure};
 use crate::face::{self, Face};
@@ -50,8 +54,9 @@ async fn server(file: &Path, console: &Console) -> Result<(), Failure> {
 
 async fn one(site: Site, console: &Console) -> Result<String, Failure> {
     if !face::has_app(&site) {
+        let doubts = doctor::of_machine(&site).await;
         Face::new(site.into(), Vec::new())?.open(None, &[])?;
-        return Ok("no faults".to_owned());
+        return Ok(with(vec!["no faults".to_owned()], doubts));
     }
     let (mut project, _) = asking::asked(site, console).await?;
     let app = project.app()?;
@@ -62,15 +67,21 @@ async fn one(site: Site, console: &Console) -> Result<String, Failure> {
     let debug = inspection
         .debug
         .then_some("DEBUG is on: turn it off where visitors come");
-    let mut lines: Vec<&str> = said.lines().collect();
-    lines.extend(debug);
-    let mut said = lines.join("\n");
+    let mut lines: Vec<String> = said.lines().map(str::to_owned).collect();
+    lines.extend(debug.map(str::to_owned));
     project.inspection = inspection;
-    for line in tuned(&project).await {
-        said.push('\n');
-        said.push_str(&line);
+    let mut doubts = doctor::of_project(&project);
+    doubts.extend(doctor::of_machine(&project.site).await);
+    let mut lines = vec![with(lines, doubts)];
+    lines.extend(tuned(&project).await);
+    Ok(lines.join("\n"))
+}
+
+fn with(mut lines: Vec<String>, doubts: Vec<Doubt>) -> String {
+    for Doubt { message, hint } in doubts {
+        lines.push(format!("{message} (hint: {hint})"));
     }
-    Ok(said)
+    lines.join("\n")
 }
 
 /// What a start would tune, and what the settings would have to say instead. An app that cannot be loaded has

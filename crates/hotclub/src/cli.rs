@@ -20,6 +20,7 @@ mod manage;
 mod passwd;
 mod remote;
 mod serve;
+mod top;
 mod trust;
 mod tune;
 mod up;
@@ -44,6 +45,7 @@ pub(crate) use remote::{
     RestartArgs, RollbackArgs, StatusArgs,
 };
 pub(crate) use serve::ServeArgs;
+pub(crate) use top::TopArgs;
 pub(crate) use trust::{Store as TrustStore, TrustArgs};
 pub(crate) use tune::TuneArgs;
 pub(crate) use up::UpArgs;
@@ -89,6 +91,8 @@ pub(crate) enum Command {
     Logs(LogsArgs),
     /// Say how the sites of the host fare, what is wrong, and what to do
     Status(StatusArgs),
+    /// Watch the sites of the host: a live view with charts
+    Top(TopArgs),
     /// Set a server up for a host that starts with it: user, folders, systemd unit
     Install(InstallArgs),
     /// Take back what `install` made; data stay unless told otherwise
@@ -150,6 +154,7 @@ impl Command {
             | Self::Status(_)
             | Self::Env(_)
             | Self::Logs(_)
+            | Self::Top(_)
             | Self::Install(_)
             | Self::Uninstall(_) => None,
         }
@@ -174,6 +179,7 @@ impl Cli {
             Command::Env(args) => args.at.json,
             Command::Logs(args) => args.at.json,
             Command::Cache(args) => args.at.json,
+            Command::Top(args) => args.at.json,
             Command::Inspect(args) => args.json,
             Command::Import(args) => args.json,
             Command::Tune(args) => args.json,

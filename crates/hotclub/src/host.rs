@@ -38,6 +38,7 @@ use crate::signals::Signals;
 use crate::site_file;
 use crate::systemd::Systemd;
 use crate::{Origin, users};
+pub(crate) use latency::Latency;
 pub(crate) use status::{SiteStatus, Status, Wrong};
 
 use ask::Asker;

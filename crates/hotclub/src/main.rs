@@ -151,6 +151,7 @@ async fn dispatch(
         Command::Env(args) => remote::env::run(&args, console).await,
         Command::Install(args) => install::install(&args, console),
         Command::Uninstall(args) => install::uninstall(&args, console),
+        Command::Top(args) => remote::top::run(&args, console).await,
         Command::Logs(args) => remote::logs(&args, console).await,
         Command::Inspect(args) => inspect::run(&args, console).await,
         Command::Export(args) => export::run(&args, console).await,

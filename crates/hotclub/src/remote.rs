@@ -4,6 +4,7 @@ pub(crate) mod env;
 mod listing;
 mod overview;
 mod pack;
+pub(crate) mod top;
 
 use crate::cli::{
     At, DeployArgs, LogsArgs, ReleasesArgs, ReloadArgs, RemoveArgs, RestartArgs, RollbackArgs,
@@ -50,10 +51,14 @@ pub(crate) async fn rollback(args: &RollbackArgs, console: &Console) -> Result<(
     };
     let answered = ask(&args.at, request, console).await?;
     said(&args.at, &answered, console, || {
-        let seconds = answered["seconds"].as_f64().unwrap_or_default();
+        let seconds = |key: &str| answered[key].as_f64().unwrap_or_default();
         format!(
-            "{} serves release {} again, in place of {}, after {seconds:.1} s",
-            args.site, answered["release"], answered["before"]
+            "{} serves release {} again, in place of {}, after {:.1} s; the old one was gone after {:.1} s",
+            args.site,
+            answered["release"],
+            answered["before"],
+            seconds("live_after"),
+            seconds("seconds"),
         )
     })
 }

@@ -33,6 +33,7 @@ mod conf;
 mod init;
 mod leftover;
 mod log;
+mod machine;
 mod server;
 mod socket;
 

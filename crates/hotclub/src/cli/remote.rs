@@ -18,7 +18,7 @@ pub(crate) struct At {
 
 #[derive(Debug, clap::Args)]
 pub(crate) struct DeployArgs {
-    /// A project's folder, an archive of it (.tar, .tar.gz, .tgz), or a Git repository (URL or URL#BRANCH)
+    /// A project's folder, an archive of it (.tar, .tar.gz, .tgz, .zip), or a Git repository (URL or URL#BRANCH)
     #[arg(default_value = ".", value_name = "DIR|ARCHIVE|GIT-URL")]
     pub(crate) what: String,
 

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::time::SystemTime;
+use std::time::{Instant, SystemTime};
 
 use hotclub_app::View;
 use hotclub_config::Site;
@@ -41,11 +41,12 @@ pub(super) enum Ask {
         console: Console,
         done: Done<Result<Raised, Failure>>,
     },
-    /// What was tried stands from here on; done once what stood before has gone.
+    /// What was tried stands from here on; done once what stood before has gone, and then says when visitors found
+    /// the new one.
     Switch {
         site: Arc<Site>,
         raised: Raised,
-        done: Done<()>,
+        done: Done<Instant>,
     },
     /// What was tried, if it was raised, is let down.
     GiveUp {
@@ -180,11 +181,11 @@ pub(super) struct Attempt {
 }
 
 impl Attempt {
-    /// Shows it; returns once what stood before has gone.
-    pub(super) async fn switch(mut self) -> Result<(), Failure> {
+    /// Shows it; returns once what stood before has gone. Since when visitors have found it.
+    pub(super) async fn switch(mut self) -> Result<Instant, Failure> {
         self.is_over = true;
         let Some(raised) = self.raised.take() else {
-            return Ok(());
+            return Ok(Instant::now());
         };
         let site = Arc::clone(&self.site);
         let shown = self.asker.ask(|done| Ask::Switch { site, raised, done });

@@ -36,14 +36,13 @@ impl Desk {
         let release = home.begin(from)?;
         let console = self.console(site, visitor.listener());
         let outcome = self.bring(&home, &release, &mut visitor, console).await;
-        if let Err(failure) = outcome {
-            return Err(taken_back(&home, &release, failure));
-        }
+        let shown = outcome.map_err(|failure| taken_back(&home, &release, failure))?;
         let pruned = home.prune(KEPT)?;
         Ok(json!({
             "site": site,
             "release": release.number,
             "pruned": pruned,
+            "live_after": shown.duration_since(began).as_secs_f64(),
             "seconds": began.elapsed().as_secs_f64(),
         }))
     }
@@ -54,7 +53,7 @@ impl Desk {
         release: &Release,
         visitor: &mut Visitor,
         console: Console,
-    ) -> Result<(), Failure> {
+    ) -> Result<Instant, Failure> {
         console.begin("source");
         let archive = visitor.archive().await?;
         let bytes = archive.limit();
@@ -64,13 +63,13 @@ impl Desk {
         self.go_live(home, release, console).await
     }
 
-    /// Raises a release beside the live one, and lets it take its place.
+    /// Raises a release beside the live one, and lets it take its place; since when visitors have found it.
     pub(super) async fn go_live(
         &self,
         home: &Home,
         release: &Release,
         console: Console,
-    ) -> Result<(), Failure> {
+    ) -> Result<Instant, Failure> {
         let site = self.site_of(home, release)?;
         let attempt = self.asker.attempt(&site, console).await?;
         if let Some(mut record) = release.record().filter(|_| !release.is_fit()) {

@@ -661,7 +661,7 @@ impl<'a> Household<'a> {
         self.next_for(at);
     }
 
-    fn switch(&mut self, site: Arc<Site>, raised: Raised, done: Done<()>) {
+    fn switch(&mut self, site: Arc<Site>, raised: Raised, done: Done<Instant>) {
         let Some(at) = self.find(&site.name) else {
             self.leaving.spawn(raised.leave());
             return;
@@ -677,12 +677,13 @@ impl<'a> Household<'a> {
         self.certify();
         let stage = self.stage.clone();
         self.leaving.spawn(async move {
+            stage.caught_up().await;
+            let shown = Instant::now();
             if let Some(old) = old {
                 old.retire().await;
             }
             processes.await;
-            stage.caught_up().await;
-            let _ = done.send(());
+            let _ = done.send(shown);
         });
         self.next_for(at);
     }

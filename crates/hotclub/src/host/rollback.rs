@@ -29,11 +29,12 @@ impl Desk {
             }
             console.warning(&plan.message, None);
         }
-        self.go_live(&home, &target, console).await?;
+        let shown = self.go_live(&home, &target, console).await?;
         Ok(json!({
             "site": site,
             "release": target.number,
             "before": current.number,
+            "live_after": shown.duration_since(began).as_secs_f64(),
             "seconds": began.elapsed().as_secs_f64(),
         }))
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use hotclub_app::{Generation, View};
 use hotclub_config::Site;
+use hotclub_django::bytecode;
 
 use super::stage::{Part, Ready, Stage};
 use crate::check;
@@ -176,6 +177,7 @@ async fn deployed(project: &Project, state: &State, console: &Console) -> Result
             place.display()
         ));
     }
+    bytecode::compile(project.app()?).await;
     console.begin("check");
     let said = check::django_check(project.app()?).await?;
     let summary = said.lines().rev().find(|line| !line.trim().is_empty());

@@ -126,24 +126,43 @@ fn is_left_out(path: &Path) -> bool {
     LEFT_OUT.contains(&&*name) || name.ends_with(".pyc") || path.join("pyvenv.cfg").is_file()
 }
 
+#[derive(Clone, Copy)]
+enum Kind {
+    Tar,
+    TarGz,
+    Zip,
+}
+
+/// Names that lead out of the folder are refused.
+fn unzip(archive: File, into: &Path) -> io::Result<()> {
+    let read = zip::ZipArchive::new(archive).and_then(|mut archive| archive.extract(into));
+    read.map_err(io::Error::other)
+}
+
 async fn of_archive(path: &Path) -> Result<Source, Failure> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
-    let endings = [(".tar.gz", true), (".tgz", true), (".tar", false)];
-    let Some((stem, is_zipped)) = endings
+    let endings = [
+        (".tar.gz", Kind::TarGz),
+        (".tgz", Kind::TarGz),
+        (".tar", Kind::Tar),
+        (".zip", Kind::Zip),
+    ];
+    let Some((stem, kind)) = endings
         .iter()
-        .find_map(|(ending, zipped)| Some((name.strip_suffix(ending)?, *zipped)))
+        .find_map(|(ending, kind)| Some((name.strip_suffix(ending)?, *kind)))
     else {
         return Err(Failure::new(format!(
             "{}: this is no archive that can be read",
             path.display()
         ))
-        .hint("pack it as .tar.gz, or name the folder"));
+        .hint("pack it as .tar.gz or .zip, or name the folder"));
     };
     let fetched = tempfile::tempdir()?;
     let (archive, into) = (File::open(path)?, fetched.path().to_owned());
-    let unpacked = tokio::task::spawn_blocking(move || match is_zipped {
-        true => tar::Archive::new(GzDecoder::new(archive)).unpack(&into),
-        false => tar::Archive::new(archive).unpack(&into),
+    let unpacked = tokio::task::spawn_blocking(move || match kind {
+        Kind::TarGz => tar::Archive::new(GzDecoder::new(archive)).unpack(&into),
+        Kind::Tar => tar::Archive::new(archive).unpack(&into),
+        Kind::Zip => unzip(archive, &into),
     });
     unpacked
         .await?

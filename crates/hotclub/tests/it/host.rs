@@ -7,6 +7,7 @@ mod env;
 mod install;
 mod postgres;
 mod processes;
+mod top;
 
 use std::path::{Path, PathBuf};
 use std::time::Duration;

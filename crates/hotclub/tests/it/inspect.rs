@@ -95,6 +95,24 @@ fn check_tells_what_a_deployment_lacks() {
     let project = Project::startproject(&python, "mysite", &[]);
     let ended = run(&project, &["check"]);
     assert!(ended.stdout.contains("DEBUG"), "{}", ended.stdout);
+    project
+        .write(
+            "hotclub.toml",
+            "hosts = [\"shop.example\"]\n[database.backup]\ndaily = false\n",
+        )
+        .append(
+            "mysite/settings.py",
+            "SECURE_SSL_REDIRECT = True\nMEDIA_URL = '/media/'\n",
+        );
+    let ended = run(&project, &["check"]);
+    for doubt in [
+        "ALLOWED_HOSTS lacks shop.example",
+        "SECURE_SSL_REDIRECT sends visitors to https",
+        "uploads are not served",
+        "a backup is made only before migrations",
+    ] {
+        assert!(ended.stdout.contains(doubt), "{doubt}: {}", ended.stdout);
+    }
     let broken = Project::empty();
     hotclub()
         .arg("check")

@@ -6,6 +6,7 @@ use std::os::unix::fs::chown;
 use std::path::Path;
 
 use super::Inner;
+use super::machine::Machine;
 use crate::error::Error;
 
 const NAME: &str = "hotclub.conf";
@@ -28,6 +29,10 @@ pub(super) fn write(inner: &Inner, data: &Path) -> Result<(), Error> {
         &main,
         &format!("{written}\n# Hotclub's settings; your own go below this line.\n{INCLUDE}\n"),
     )
+}
+
+fn megabytes(count: u64) -> String {
+    quoted(&format!("{count}MB"))
 }
 
 fn replace(inner: &Inner, path: &Path, text: &str) -> Result<(), Error> {
@@ -53,6 +58,7 @@ fn text(inner: &Inner) -> String {
         .connections
         .saturating_mul(2)
         .saturating_add(RESERVE);
+    let machine = Machine::here();
     let settings = [
         (
             "A Unix socket only: nothing on the network can reach this database.",
@@ -76,9 +82,24 @@ fn text(inner: &Inner) -> String {
             connections.to_string(),
         ),
         (
-            "PostgreSQL's own default: enough for a site, harmless on a laptop.",
+            "A sixteenth of the memory that there is, at least PostgreSQL's own default, at most 1 GB.",
             "shared_buffers",
-            quoted("128MB"),
+            megabytes(machine.shared_buffers()),
+        ),
+        (
+            "Half of it: what the kernel caches counts, too.",
+            "effective_cache_size",
+            megabytes(machine.effective_cache_size()),
+        ),
+        (
+            "For indexes and vacuum.",
+            "maintenance_work_mem",
+            megabytes(machine.maintenance_work_mem()),
+        ),
+        (
+            "For a sort; together all connections get an eighth of the memory.",
+            "work_mem",
+            megabytes(machine.work_mem(connections)),
         ),
         (
             "Compiling a page's small queries costs more than running them.",

@@ -36,7 +36,7 @@ fn deploys_and_rollbacks_under_load_lose_no_request() {
                 &all[..]
             };
             let back = done(&server, words);
-            slowest = slowest.max(back["seconds"].as_f64().unwrap_or_default());
+            slowest = slowest.max(back["live_after"].as_f64().unwrap_or_default());
             assert_eq!(home(&program, "localhost").1, *says);
         }
         storm.more(20);

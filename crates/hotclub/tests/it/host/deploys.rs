@@ -127,6 +127,15 @@ fn archives_and_repositories_are_deployed_like_folders() {
     assert_eq!(made["site"], "shop");
     assert_eq!(home(&program, "a.example").1, "of an archive");
 
+    pages(&server, "a", "of a zip");
+    let zip = server.path("shop.zip");
+    run(Command::new("python3")
+        .args(["-m", "zipfile", "-c"])
+        .arg(&zip)
+        .arg(&site));
+    assert_eq!(done(&server, &["deploy", text(&zip)])["site"], "shop");
+    assert_eq!(home(&program, "a.example").1, "of a zip");
+
     pages(&server, "a", "of a repository");
     let git = |arguments: &[&str]| {
         let author = ["-c", "user.name=x", "-c", "user.email=x@example.com"];

@@ -73,7 +73,10 @@ fn a_migration_that_fails_over_postgres_leaves_the_old_release_serving_and_a_bac
 
     of_the_site_by_its_name(&server, &["backup", "notes", "--json"]);
     let back = done(&server, &["rollback", "notes", "--anyway"]);
-    eprintln!("rolled back in {} s", back["seconds"]);
+    eprintln!(
+        "back in {} s, all of it in {} s",
+        back["live_after"], back["seconds"]
+    );
     assert_eq!(home(&program, "localhost").1, "one");
     assert_eq!(notes_of(&program), "first");
     one_log_of_all(&server);
