@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::bench::facts;
 use crate::bench::results::without_local_paths;
-use crate::setup::{self, Need};
+use crate::setup::{self, Need, Tools};
 use crate::{command, descendants, project};
 
 const BUILD: Duration = Duration::from_secs(1800);
@@ -37,6 +37,9 @@ const ALL: [&str; 12] = [
     "oom",
     "soak",
 ];
+
+/// How a row came about.
+const ORIGIN: [&str; 3] = ["command", "commit", "date"];
 
 /// Of a row, for the JSON only.
 const DETAILS: [&str; 7] = [
@@ -60,6 +63,10 @@ pub(crate) struct Options {
     /// Keep the rows of parts in bench/results/, too, in the place of those of the same name
     #[arg(long, requires = "only")]
     keep: bool,
+    /// Run nothing, and keep the rows that tests run by hand have left in this folder (HOTCLUB_CHAOS_RESULTS); each has
+    /// to say its command, commit and date
+    #[arg(long, value_name = "FOLDER", conflicts_with_all = ["only", "compare"])]
+    rows: Option<PathBuf>,
     /// On the tests' own build, which is there sooner: counts mean as much, times do not
     #[arg(long, conflicts_with = "compare")]
     dev: bool,
@@ -77,6 +84,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
             "no part is called {unknown:?}\n  hint: one of {}",
             ALL.join(", ")
         );
+    }
+    if let Some(folder) = &options.rows {
+        return keep_rows(folder, options);
     }
     descendants::adopt_orphans();
     if options.compare {
@@ -124,6 +134,19 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     } else {
         ExitCode::FAILURE
     })
+}
+
+fn keep_rows(from: &Path, options: &Options) -> Result<ExitCode> {
+    let rows = read(from)?;
+    for (row, key) in rows.iter().flat_map(|row| ORIGIN.map(|key| (row, key))) {
+        if row[key].as_str().is_none() {
+            bail!("the row {} does not say its {key}", name(row));
+        }
+    }
+    let facts = facts::machine(&Tools::default());
+    let table = save(&facts, &rows, options)?;
+    println!("{table}");
+    Ok(ExitCode::SUCCESS)
 }
 
 fn compare(options: &Options) -> Result<ExitCode> {
@@ -185,14 +208,15 @@ fn read(folder: &Path) -> Result<Vec<Value>> {
 
 /// Whole runs are kept in the repository, parts below `target/` unless `--keep` is given.
 fn save(facts: &BTreeMap<String, String>, rows: &[Value], options: &Options) -> Result<String> {
-    let parent = if options.only.is_empty() || options.keep {
+    let part_of_many = options.keep || options.rows.is_some();
+    let parent = if options.only.is_empty() || part_of_many {
         project::root().join("bench/results")
     } else {
         project::target().join("chaos")
     };
     let folder = folder(&parent, facts)?;
     let file = folder.join("chaos.json");
-    let rows = if options.keep {
+    let rows = if part_of_many {
         joined(rows, &fs::read_to_string(&file).unwrap_or_default())
     } else {
         rows.to_vec()
