@@ -21,6 +21,8 @@ const CHUNK: usize = 64 * 1024;
 #[derive(Debug, Default)]
 pub(super) struct SiteLogs {
     open: Mutex<Vec<Weak<SiteLog>>>,
+    /// Also of sites that are gone: what they wrote last may be on its way.
+    scribes: Mutex<Vec<JoinHandle<()>>>,
     next: AtomicU64,
 }
 
@@ -31,14 +33,8 @@ pub(super) struct SiteLog {
     pub(super) number: u64,
     wanted: OwnLog,
     log: AccessLog,
-    ends: Mutex<Option<Ends>>,
-}
-
-#[derive(Debug)]
-struct Ends {
     /// Fronts have copies of it.
-    pipe: OwnedFd,
-    scribe: JoinHandle<()>,
+    pipe: Mutex<Option<OwnedFd>>,
 }
 
 impl SiteLogs {
@@ -59,8 +55,12 @@ impl SiteLogs {
             number: self.next.fetch_add(1, Ordering::Relaxed),
             wanted: wanted.clone(),
             log,
-            ends: Mutex::new(Some(Ends { pipe, scribe })),
+            pipe: Mutex::new(Some(pipe)),
         });
+        let mut scribes = self.scribes();
+        scribes.retain(|scribe| !scribe.is_finished());
+        scribes.push(scribe);
+        drop(scribes);
         let mut open = self.lock();
         open.retain(|log| log.strong_count() > 0);
         open.push(Arc::downgrade(&opened));
@@ -77,16 +77,20 @@ impl SiteLogs {
     /// Returns when all that there is to write is written. Fronts are gone by then.
     pub(super) fn finish(&self) {
         for log in self.all() {
-            if let Some(Ends { pipe, scribe }) = log.ends().take() {
-                drop(pipe);
-                // It may have panicked; what it had is lost.
-                let _ = scribe.join();
-            }
+            drop(log.end().take());
+        }
+        for scribe in std::mem::take(&mut *self.scribes()) {
+            // It may have panicked; what it had is lost.
+            let _ = scribe.join();
         }
     }
 
     fn all(&self) -> Vec<Arc<SiteLog>> {
         self.lock().iter().filter_map(Weak::upgrade).collect()
+    }
+
+    fn scribes(&self) -> MutexGuard<'_, Vec<JoinHandle<()>>> {
+        self.scribes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Weak<SiteLog>>> {
@@ -101,13 +105,13 @@ impl SiteLog {
 
     /// For a front, to write lines into.
     pub(super) fn pipe(&self) -> io::Result<Option<OwnedFd>> {
-        let ends = self.ends();
-        let pipe = ends.as_ref().map(|ends| ends.pipe.as_fd());
+        let end = self.end();
+        let pipe = end.as_ref().map(|pipe| pipe.as_fd());
         pipe.map(|pipe| pipe.try_clone_to_owned()).transpose()
     }
 
-    fn ends(&self) -> MutexGuard<'_, Option<Ends>> {
-        self.ends.lock().unwrap_or_else(PoisonError::into_inner)
+    fn end(&self) -> MutexGuard<'_, Option<OwnedFd>> {
+        self.pipe.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
