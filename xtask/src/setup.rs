@@ -3,6 +3,7 @@
 
 mod apt;
 mod deny;
+mod docker;
 mod node;
 mod postgres;
 mod python;
@@ -39,6 +40,8 @@ pub(crate) enum Need {
     Strace,
     /// The public suite http-cache-tests, and Node.
     CacheSuite,
+    /// A container engine with images.
+    Docker,
     /// cargo-deny.
     Deny,
     /// nginx, haproxy, wrk and h2load: what the bench measures with.
@@ -59,6 +62,7 @@ impl Need {
             Self::Nginx => "nginx",
             Self::Strace => "strace",
             Self::CacheSuite => "Node and http-cache-tests",
+            Self::Docker => "a container engine",
             Self::Deny => "cargo-deny",
             Self::Peers => "nginx, haproxy, wrk and h2load",
             Self::BenchPython => "the bench's virtualenv",
@@ -120,6 +124,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         Need::Nginx,
         Need::Strace,
         Need::CacheSuite,
+        Need::Docker,
         Need::Deny,
     ]);
     for (need, error) in &tools.missing {
@@ -170,6 +175,10 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
             .map(drop),
         Need::Strace => apt.provide("strace", &["strace"]).map(drop),
         Need::CacheSuite => node::provide(apt).map(|folder| tools.cache_suite = Some(folder)),
+        Need::Docker => {
+            let python = python::provide(apt)?;
+            docker::provide(apt, &python)
+        }
         Need::Deny => deny::provide().map(|program| tools.deny = Some(program)),
         Need::Peers => {
             apt.provide_file("/usr/sbin/nginx", &["nginx-light"])?;

@@ -160,7 +160,7 @@ impl Link {
             LaneNews::Closed => drop(ear.closed.send_replace(true)),
             LaneNews::Waits { look, slot } => {
                 let view = ear.board.view(slot);
-                let waits = thread_state::waits(view.pid, view.thread);
+                let waits = thread_state::slot_waits(&ear.board, slot, &view);
                 (self.courier)(Parcel {
                     generation,
                     order: LaneOrder::Seen { look, waits },

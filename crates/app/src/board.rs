@@ -1,6 +1,7 @@
 //! The scoreboard of a generation: who has which request since when.
 
 use std::os::fd::{AsFd, OwnedFd};
+use std::sync::atomic::AtomicI32;
 use std::sync::atomic::Ordering::{Acquire, Relaxed, Release};
 
 use hotclub_wire::board::{End, Field, HEADER_LEN, MAGIC, SLOT_LEN, size};
@@ -27,6 +28,8 @@ pub struct Board {
     file: OwnedFd,
     memory: SharedWords,
     slots: usize,
+    /// The workers' process ids here, when they are of another namespace; 0: not known. Not shared.
+    outside: Option<Vec<AtomicI32>>,
 }
 
 impl Board {
@@ -35,6 +38,19 @@ impl Board {
     /// # Errors
     /// When the system has no memory or descriptor for it.
     pub fn new(slots: usize) -> rustix::io::Result<Self> {
+        Self::make(slots, None)
+    }
+
+    /// A scoreboard for workers in a container, whose process ids say nothing here.
+    ///
+    /// # Errors
+    /// When the system has no memory or descriptor for it.
+    pub(crate) fn contained(slots: usize) -> rustix::io::Result<Self> {
+        let unknown = std::iter::repeat_with(|| AtomicI32::new(0));
+        Self::make(slots, Some(unknown.take(slots).collect()))
+    }
+
+    fn make(slots: usize, outside: Option<Vec<AtomicI32>>) -> rustix::io::Result<Self> {
         let flags = MemfdFlags::CLOEXEC | MemfdFlags::ALLOW_SEALING;
         let file = rustix::fs::memfd_create("hotclub-scoreboard", flags)?;
         rustix::fs::ftruncate(&file, size(slots) as u64)?;
@@ -47,6 +63,7 @@ impl Board {
             file,
             memory,
             slots,
+            outside,
         })
     }
 
@@ -64,6 +81,7 @@ impl Board {
             file,
             memory,
             slots,
+            outside: None,
         })
     }
 
@@ -106,6 +124,27 @@ impl Board {
         }
     }
 
+    /// The process id that the worker in `slot` has here; `None` for nobody, or one that is not known.
+    #[must_use]
+    pub fn pid(&self, slot: usize) -> Option<u64> {
+        let pid = match &self.outside {
+            None => self.load(slot, Field::Pid),
+            Some(outside) => u64::try_from(outside.get(slot)?.load(Acquire)).unwrap_or(0),
+        };
+        (pid != 0).then_some(pid)
+    }
+
+    /// Whether the numbers of processes and threads in it are those of another namespace.
+    pub(crate) fn is_contained(&self) -> bool {
+        self.outside.is_some()
+    }
+
+    pub(crate) fn set_outside(&self, slot: usize, pid: i32) {
+        if let Some(word) = self.outside.as_ref().and_then(|words| words.get(slot)) {
+            word.store(pid, Release);
+        }
+    }
+
     /// The slot that has claimed `id`.
     #[must_use]
     pub fn find(&self, id: u64) -> Option<usize> {
@@ -129,6 +168,7 @@ impl Board {
 
     /// Makes a slot free after its worker died.
     pub fn clear(&self, slot: usize) {
+        self.set_outside(slot, 0);
         for field in [
             Field::Request,
             Field::Started,

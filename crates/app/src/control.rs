@@ -28,8 +28,16 @@ const DESCRIPTORS_MAX: usize = 250;
 #[serde(tag = "type", rename_all = "lowercase")]
 pub(crate) enum Order {
     Load(Box<Load>),
-    Fork { slot: usize },
-    Signal { slot: usize, signal: i32 },
+    Fork {
+        slot: usize,
+    },
+    Signal {
+        slot: usize,
+        signal: i32,
+        /// Everything that the worker started as well.
+        #[serde(skip_serializing_if = "std::ops::Not::not")]
+        group: bool,
+    },
     Quit,
 }
 
@@ -187,6 +195,12 @@ impl Control {
             )?),
             theirs,
         ))
+    }
+
+    /// The control socket of a fork server that has connected to us.
+    pub(crate) fn over(connection: OwnedFd) -> std::io::Result<Self> {
+        let interest = Interest::READABLE | Interest::WRITABLE;
+        Ok(Self(sys::pollable(connection, interest)?))
     }
 
     /// Sends an order with its descriptors.

@@ -7,6 +7,8 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Instant;
 
+use rustix::process::Pid;
+
 use crate::counts::{Counts, Restart};
 use crate::memory;
 use crate::oom::Oom;
@@ -80,13 +82,19 @@ pub(crate) struct Deaths {
 }
 
 impl Deaths {
-    pub(crate) fn new(places: usize, counts: Arc<Counts>) -> Self {
+    /// `outside`: the fork server, when it is in a container.
+    pub(crate) fn new(places: usize, counts: Arc<Counts>, outside: Option<Pid>) -> Self {
         Self {
             counts,
             lives: (0..places).map(|_| Life::default()).collect(),
-            oom: Oom::watch(),
+            oom: Oom::watch(outside),
             vacant: VecDeque::new(),
         }
+    }
+
+    /// The workers are in this process's cgroup from here on.
+    pub(crate) fn watch_cgroup_of(&mut self, pid: Pid) {
+        self.oom = Oom::watch(Some(pid));
     }
 
     /// Remembers how large the workers are. To be called about once a second.

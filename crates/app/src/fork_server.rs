@@ -1,6 +1,6 @@
 //! The Python process that has imported the app and forks workers.
 
-use std::ffi::OsString;
+use std::ffi::{OsStr, OsString};
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Stdio};
@@ -11,6 +11,7 @@ use hotclub_supervise::{Process, RunAs};
 use hotclub_wire::PROTOCOL_VERSION;
 use rustix::process::{Pid, Resource, Rlimit, getrlimit, prlimit};
 
+use crate::contained::{self, Contained, Door};
 use crate::control::{AppFailure, Control, Load, Loaded, Order, Report};
 
 /// Hello comes before the app is imported: an interpreter that takes longer than this hangs.
@@ -22,10 +23,12 @@ const FAILED_GRACE: Duration = Duration::from_secs(1);
 /// How to start the interpreter.
 #[derive(Clone, Debug)]
 pub struct Launch {
-    /// The interpreter, e.g. `…/env/bin/python`.
+    /// The interpreter, e.g. `…/env/bin/python`; in a container, by its name there.
     pub python: PathBuf,
     /// The folder `hotclub_worker`.
     pub worker: PathBuf,
+    /// When the app is in a container.
+    pub contained: Option<Contained>,
     /// The whole environment of the app; nothing is inherited.
     pub env: Vec<(OsString, OsString)>,
     pub run_as: Option<RunAs>,
@@ -66,24 +69,16 @@ pub(crate) struct ForkServer {
     pub(crate) control: Control,
     /// The interpreter's version.
     pub(crate) python: String,
+    /// When it is in a container: itself, as our namespace numbers it.
+    pub(crate) outside: Option<Pid>,
 }
 
 impl ForkServer {
     /// Starts the interpreter and waits for its `hello`.
     pub(crate) async fn start(launch: &Launch) -> Result<Self, StartError> {
-        let (control, theirs) = Control::pair()?;
-        let process =
-            Process::spawn(command(launch, theirs.into()), launch.run_as).map_err(|error| {
-                StartError::Python {
-                    python: launch.python.clone(),
-                    error,
-                }
-            })?;
-        limit_files(&process, launch.files);
-        let mut server = Self {
-            process,
-            control,
-            python: String::new(),
+        let mut server = match &launch.contained {
+            None => Self::beside_us(launch)?,
+            Some(contained) => Self::in_a_container(launch, contained).await?,
         };
         match tokio::time::timeout(HELLO_TIMEOUT, server.report()).await {
             Ok(Ok(Report::Hello {
@@ -100,6 +95,48 @@ impl ForkServer {
         }
     }
 
+    fn beside_us(launch: &Launch) -> Result<Self, StartError> {
+        let (control, theirs) = Control::pair()?;
+        let process = spawn(launch, command(launch, theirs.into()), launch.run_as)?;
+        limit_files(&process, launch.files);
+        Ok(Self {
+            process,
+            control,
+            python: String::new(),
+            outside: None,
+        })
+    }
+
+    async fn in_a_container(launch: &Launch, contained: &Contained) -> Result<Self, StartError> {
+        let door = Door::open(contained)?;
+        let mut command = contained::command(contained, &launch.python, &launch.worker);
+        with_surroundings(&mut command, launch, &door.named);
+        command.stdin(Stdio::null());
+        let mut process = spawn(launch, command, None)?;
+        let entered = tokio::select! {
+            entered = tokio::time::timeout(contained::START_TIMEOUT, door.accept()) => entered,
+            status = process.wait() => return Err(StartError::Ended(status?)),
+        };
+        let (connection, outside) =
+            entered.map_err(|_elapsed| StartError::Silent(contained::START_TIMEOUT))??;
+        if outside.is_none() {
+            tracing::warn!("the container's processes cannot be seen from here");
+        }
+        Ok(Self {
+            process,
+            control: Control::over(connection)?,
+            python: String::new(),
+            outside,
+        })
+    }
+
+    /// How long its end may take once nothing holds it.
+    pub(crate) fn end_grace(&self) -> Duration {
+        // The fork server only waits on its socket; a second is long.
+        self.outside
+            .map_or(Duration::from_secs(1), |_| contained::END_GRACE)
+    }
+
     /// Has the app imported. After an error the process is gone.
     pub(crate) async fn load(
         &mut self,
@@ -110,7 +147,10 @@ impl ForkServer {
         let loaded = self.try_load(load, files, timeout).await;
         if loaded.is_err() {
             // Seen to its end here, so that whoever ends with this error leaves no zombie behind.
-            let _ = self.process.wait_or_kill(FAILED_GRACE).await;
+            let _ = self
+                .process
+                .wait_or_kill(FAILED_GRACE.max(self.end_grace()))
+                .await;
         }
         loaded
     }
@@ -163,13 +203,25 @@ fn limit_files(process: &Process, files: Option<u64>) {
 fn command(launch: &Launch, control: Stdio) -> Command {
     let mut command = Command::new(&launch.python);
     command.arg("-u").arg(&launch.worker);
+    with_surroundings(&mut command, launch, OsStr::new("fd:0"));
+    command.stdin(control);
+    command
+}
+
+fn spawn(launch: &Launch, command: Command, run_as: Option<RunAs>) -> Result<Process, StartError> {
+    Process::spawn(command, run_as).map_err(|error| StartError::Python {
+        python: launch.python.clone(),
+        error,
+    })
+}
+
+/// `control`: how it reaches us.
+fn with_surroundings(command: &mut Command, launch: &Launch, control: &OsStr) {
     command
         .env_clear()
-        .envs(launch.env.iter().map(|(name, value)| (name, value)));
-    command.env("HOTCLUB_CONTROL", "fd:0");
-    command.current_dir(Path::new("/"));
-    command
-        .stdin(control)
+        .envs(launch.env.iter().map(|(name, value)| (name, value)))
+        .env("HOTCLUB_CONTROL", control)
+        .current_dir(Path::new("/"))
         .stdout(stderr_as_stdout())
         .stderr(Stdio::inherit());
     if let Some(output) = &launch.output {
@@ -180,7 +232,6 @@ fn command(launch: &Launch, control: Stdio) -> Command {
         };
         command.stdout(copy()).stderr(copy());
     }
-    command
 }
 
 /// What the app prints belongs with the messages; stdout is for data.

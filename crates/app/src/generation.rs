@@ -125,11 +125,16 @@ impl Generation {
         };
         let places = (policy.workers * 2 + 2).max(16);
         let slots = places * policy.threads;
-        let board = Arc::new(Board::new(slots).map_err(std::io::Error::from)?);
+        let board = match &spec.launch.contained {
+            None => Board::new(slots),
+            Some(_) => Board::contained(slots),
+        };
+        let board = Arc::new(board.map_err(std::io::Error::from)?);
         let (front_end, workers_end) = queue::pair().map_err(std::io::Error::from)?;
 
         let mut fork_server = ForkServer::start(&spec.launch).await?;
         let python = fork_server.python.clone();
+        let outside = fork_server.outside;
         let files = [workers_end.as_fd(), board.file().as_fd()];
         let load = load(&spec, place.lanes(), slots);
         let loaded = fork_server
@@ -173,7 +178,7 @@ impl Generation {
             status: status_sender,
             ready: Some(ready_sender),
             load_failure: None,
-            deaths: Deaths::new(places, Arc::clone(&spec.counts)),
+            deaths: Deaths::new(places, Arc::clone(&spec.counts), outside),
             counts: spec.counts,
             doubtful: Vec::new(),
             sampled: std::time::Instant::now(),

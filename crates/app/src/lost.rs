@@ -112,5 +112,5 @@ async fn is_cleared(lane: &Inner, slot: usize, before: &SlotView) -> bool {
     now.request != 0
         || now.done != before.done
         || now.pid != before.pid
-        || lane.eyes().wait(slot, &now).await
+        || lane.eyes().wait(lane.board(), slot, &now).await
 }

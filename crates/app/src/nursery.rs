@@ -185,10 +185,7 @@ impl Nursery {
         signal: i32,
     ) -> std::io::Result<()> {
         if let Parent::Alive(server) = &self.parent {
-            return server
-                .control
-                .send(&Order::Signal { slot, signal }, &[])
-                .await;
+            return server.control.send(&order(slot, signal, false), &[]).await;
         }
         if let (Some(pid), Some(signal)) =
             (pid.and_then(Pid::from_raw), Signal::from_named_raw(signal))
@@ -199,13 +196,32 @@ impl Nursery {
         Ok(())
     }
 
+    /// The fork server as our namespace numbers it, when it is in a container.
+    pub(crate) fn outside(&self) -> Option<Pid> {
+        match &self.parent {
+            Parent::Alive(server) => server.outside,
+            Parent::Starting(_) => None,
+        }
+    }
+
+    /// Has a contained fork server kill a worker and its process group: we may lack the right to.
+    pub(crate) async fn kill(&self, slot: usize) {
+        if let Parent::Alive(server) = &self.parent
+            && server.outside.is_some()
+        {
+            let order = order(slot, Signal::KILL.as_raw(), true);
+            // An error means that it is gone, and its container with all workers.
+            let _ = server.control.send(&order, &[]).await;
+        }
+    }
+
     /// Ends the fork server; workers that are left were killed before.
     pub(crate) async fn end(self) {
         match self.parent {
             Parent::Alive(mut server) => {
                 let _ = server.control.send(&Order::Quit, &[]).await;
-                // The fork server only waits on its socket; a second is long.
-                if let Err(error) = server.process.wait_or_kill(Duration::from_secs(1)).await {
+                let grace = server.end_grace();
+                if let Err(error) = server.process.wait_or_kill(grace).await {
                     tracing::warn!(%error, "the fork server's end is unknown");
                 }
             }
@@ -217,10 +233,19 @@ impl Nursery {
 /// Reaps a fork server that has closed its control socket, which it does a moment before it is dead. Merely
 /// dropped in that moment it would stay a zombie until the next child of ours ends.
 async fn bury(mut server: ForkServer, tell: watch::Sender<bool>) {
-    if let Err(error) = server.process.wait_or_kill(Duration::from_secs(1)).await {
+    let grace = server.end_grace();
+    if let Err(error) = server.process.wait_or_kill(grace).await {
         tracing::warn!(%error, "the fork server's end is unknown");
     }
     tell.send_replace(true);
+}
+
+fn order(slot: usize, signal: i32, group: bool) -> Order {
+    Order::Signal {
+        slot,
+        signal,
+        group,
+    }
 }
 
 async fn start(

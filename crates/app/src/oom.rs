@@ -2,6 +2,8 @@
 
 use std::path::{Path, PathBuf};
 
+use rustix::process::Pid;
+
 /// The counters at one moment.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Counts {
@@ -18,8 +20,10 @@ pub(crate) struct Oom {
 }
 
 impl Oom {
-    pub(crate) fn watch() -> Self {
-        let groups = std::fs::read_to_string("/proc/self/cgroup").unwrap_or_default();
+    /// Of our own cgroup, or of another process's.
+    pub(crate) fn watch(of: Option<Pid>) -> Self {
+        let who = of.map_or_else(|| "self".to_owned(), |pid| pid.as_raw_pid().to_string());
+        let groups = std::fs::read_to_string(format!("/proc/{who}/cgroup")).unwrap_or_default();
         let files = events_files(&groups, Path::new("/sys/fs/cgroup"));
         let file = files.into_iter().flatten().find(|file| file.exists());
         let counts = counts(file.as_deref());

@@ -9,6 +9,7 @@ use rustix::process::{Pid, Signal};
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::board::Board;
+use crate::contained;
 use crate::control::{AppFailure, Report};
 use crate::counts::Counts;
 use crate::crew::{Action, Crew, Event, Policy};
@@ -73,7 +74,7 @@ impl Owner {
                     News::Report(report) => self.reported(report).await,
                     News::Died if self.ready.is_some() => break,
                     News::Died => self.orphaned(),
-                    News::Restored => self.fork_what_waits().await,
+                    News::Restored => self.restored().await,
                 },
                 Some(event) = self.lane_events.recv() => self.lane_said(event).await,
                 request = self.requests.recv() => match request {
@@ -111,7 +112,7 @@ impl Owner {
         }
         match report {
             Report::Forked { pid, .. } => {
-                self.pids[place] = Some(pid);
+                let pid = self.settled(place, pid);
                 self.step(Event::Forked { place, pid }).await;
             }
             Report::Ready { .. } => self.ready(place).await,
@@ -137,7 +138,7 @@ impl Owner {
                 ..
             } if self.pids[place] == Some(pid) => {
                 let exit = Exit {
-                    pid,
+                    pid: self.pids[place].unwrap_or(pid),
                     code,
                     signal,
                     peak: maxrss,
@@ -148,6 +149,28 @@ impl Owner {
             // An exit of somebody whose end was known before: another worker has the place now.
             Report::Exited { .. } | Report::Hello { .. } | Report::Loaded(_) => {}
         }
+    }
+
+    /// Notes a new worker by the process id that it has here; a container has numbers of its own.
+    fn settled(&mut self, place: usize, pid: i32) -> i32 {
+        let Some(parent) = self.nursery.outside() else {
+            self.pids[place] = Some(pid);
+            return pid;
+        };
+        // One that cannot be found has ended already, which is reported next.
+        let found = contained::child(parent, pid).map(Pid::as_raw_pid);
+        self.pids[place] = found;
+        for slot in self.slots(place) {
+            self.board.set_outside(slot, found.unwrap_or(0));
+        }
+        found.unwrap_or(pid)
+    }
+
+    async fn restored(&mut self) {
+        if let Some(pid) = self.nursery.outside() {
+            self.deaths.watch_cgroup_of(pid);
+        }
+        self.fork_what_waits().await;
     }
 
     async fn ready(&mut self, place: usize) {
@@ -342,7 +365,7 @@ impl Owner {
             Action::DumpStacks { place } => self.signal(place, STACK_SIGNAL).await?,
             Action::Kill { place } => {
                 self.deaths.kills(place, Cause::STAYED);
-                self.kill(place);
+                self.kill(place).await;
             }
             Action::Detach { place } => {
                 self.slots(place).for_each(|slot| self.lanes.detach(slot));
@@ -387,7 +410,10 @@ impl Owner {
         self.nursery.signal(slot, self.pids[place], signal).await
     }
 
-    fn kill(&self, place: usize) {
+    async fn kill(&self, place: usize) {
+        if self.pids[place].is_some() {
+            self.nursery.kill(place * self.policy.threads).await;
+        }
         if let Some(pid) = self.pids[place].and_then(Pid::from_raw) {
             strays::kill_family(pid);
         }
@@ -396,7 +422,7 @@ impl Owner {
     async fn end(mut self) {
         self.lanes.abort();
         for place in 0..self.pids.len() {
-            self.kill(place);
+            self.kill(place).await;
         }
         self.nursery.end().await;
         // Those that their parent had no time to reap are ours now.

@@ -116,7 +116,7 @@ fn descendants(root: Pid) -> Vec<Pid> {
 }
 
 /// Children by `/proc/PID/task/TID/children` (proc(5)); none where the kernel lacks that file.
-fn children(pid: Pid) -> Vec<Pid> {
+pub(crate) fn children(pid: Pid) -> Vec<Pid> {
     let tasks = std::fs::read_dir(format!("/proc/{}/task", pid.as_raw_pid()));
     let files = tasks.into_iter().flatten().flatten();
     let texts = files.filter_map(|task| std::fs::read_to_string(task.path().join("children")).ok());

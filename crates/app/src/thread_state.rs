@@ -2,7 +2,8 @@
 
 use tokio::sync::{mpsc, oneshot};
 
-use crate::board::SlotView;
+use crate::board::{Board, SlotView};
+use crate::contained;
 
 /// Who looks at the workers' threads.
 #[derive(Clone, Debug)]
@@ -22,9 +23,9 @@ pub struct Look {
 
 impl Eyes {
     /// Whether the thread of `slot`, which is `view`, sleeps in the kernel. What cannot be found out is not so.
-    pub(crate) async fn wait(&self, slot: usize, view: &SlotView) -> bool {
+    pub(crate) async fn wait(&self, board: &Board, slot: usize, view: &SlotView) -> bool {
         match self {
-            Self::Own => waits(view.pid, view.thread),
+            Self::Own => slot_waits(board, slot, view),
             Self::Asked(owner) => {
                 let (tell, told) = oneshot::channel();
                 owner.send(Look { slot, tell }).is_ok() && told.await.unwrap_or(false)
@@ -33,9 +34,21 @@ impl Eyes {
     }
 }
 
+/// The same for the thread of a slot, whatever namespace numbers it.
+pub(crate) fn slot_waits(board: &Board, slot: usize, view: &SlotView) -> bool {
+    if !board.is_contained() {
+        return waits(view.pid, view.thread);
+    }
+    let Some(pid) = board.pid(slot) else {
+        // Gone; its own death is swept on its own.
+        return true;
+    };
+    contained::thread(pid, view.thread).is_none_or(|thread| waits(pid, thread))
+}
+
 /// Whether the thread sleeps, and not for a lock: Python's GIL is a futex, and a thread that waits for
 /// it may have just read a message.
-pub(crate) fn waits(pid: u64, thread: u64) -> bool {
+fn waits(pid: u64, thread: u64) -> bool {
     let folder = format!("/proc/{pid}/task/{thread}");
     let Ok(stat) = std::fs::read_to_string(format!("{folder}/stat")) else {
         // It is gone, and so is what it held; its own death is swept on its own.

@@ -62,8 +62,8 @@ impl View {
 
     fn worker(&self, place: usize) -> Option<WorkerView> {
         let slots = place * self.threads..(place + 1) * self.threads;
+        let pid = slots.clone().find_map(|slot| self.board.pid(slot))?;
         let views: Vec<_> = slots.map(|slot| self.board.view(slot)).collect();
-        let pid = views.iter().find(|view| view.pid != 0)?.pid;
         Some(WorkerView {
             place,
             pid: i32::try_from(pid).ok()?,

@@ -59,6 +59,7 @@ impl Site {
         Spec {
             counts: std::sync::Arc::default(),
             launch: Launch {
+                contained: None,
                 python: python(),
                 worker,
                 env: vec![("PATH".into(), std::env::var_os("PATH").unwrap_or_default())],

@@ -21,6 +21,7 @@ mod mount;
 mod name;
 mod proxy;
 mod read;
+mod runtime;
 mod secret;
 mod unsupported;
 mod value;
@@ -36,11 +37,12 @@ pub use listen::{ListenError, Local, LocalError};
 pub use load::{lay_over, load};
 pub use model::{
     AccessLog, App, Backup, Compress, Database, Engine, Env, EnvVar, Files, Limits, Listen, Log,
-    LogFormat, Origin, Process, Python, Release, Runtime, RuntimeKind, Server, Site, Tune,
+    LogFormat, Origin, Process, Python, Release, Server, Site, Tune,
 };
 pub use mount::{Mount, MountError};
 pub use name::is_name;
 pub use proxy::{Balance, Health, Proxy, Upstream, UpstreamError};
+pub use runtime::{Runtime, RuntimeKind, Volume, VolumeSource};
 pub use secret::Secret;
 pub use unsupported::unsupported;
 pub use value::{SizeError, bytes};

@@ -16,6 +16,7 @@ use crate::https::Https;
 use crate::listen::Local;
 use crate::mount::Mount;
 use crate::proxy::Proxy;
+use crate::runtime::Runtime;
 use crate::web::{Redirect, Static};
 use crate::{Secret, defaults};
 
@@ -266,20 +267,6 @@ pub struct Release {
     pub command: Option<Vec<String>>,
 }
 
-/// `[runtime]`.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Runtime {
-    pub kind: RuntimeKind,
-}
-
-/// Where the app's processes live.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-pub enum RuntimeKind {
-    Host,
-    /// Not built yet.
-    Docker,
-}
-
 /// `[limits]`: what a visitor may take. Sizes in bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Limits {
@@ -375,9 +362,7 @@ impl Site {
             cache: Cache::default(),
             processes: Vec::new(),
             release: Release::default(),
-            runtime: Runtime {
-                kind: RuntimeKind::Host,
-            },
+            runtime: Runtime::default(),
             limits: Limits::default(),
             log: Log {
                 access: AccessLog::Stdout,

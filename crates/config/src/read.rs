@@ -21,6 +21,7 @@ mod hosts;
 mod https;
 mod proxy;
 mod reader;
+mod runtime;
 mod top;
 mod tune;
 mod web;

@@ -2,7 +2,7 @@
 //! starts a site says about each, with its line, that it is not supported: silence would be a lie.
 
 use crate::fault::Fault;
-use crate::model::{RuntimeKind, Site};
+use crate::model::Site;
 
 /// One fault for each such key that the site uses.
 pub fn unsupported(site: &Site) -> Vec<Fault> {
@@ -18,13 +18,6 @@ pub fn unsupported(site: &Site) -> Vec<Fault> {
             "app.asgi",
             "an ASGI app",
             "Django serves the same views by WSGI: write wsgi = \"….wsgi:application\"",
-        );
-    }
-    if site.runtime.kind == RuntimeKind::Docker {
-        say(
-            "runtime.kind",
-            "kind = \"docker\"",
-            "write kind = \"host\", or remove the key",
         );
     }
     all

@@ -10,6 +10,7 @@ use tokio::process::Command;
 use crate::environment::Environment;
 use crate::find::Project;
 use crate::ownership::become_user;
+use crate::sources::{digest_of_files, digest_of_sources};
 
 /// Environment variables laid over Hotclub's own environment for everything the app runs.
 pub type Vars = BTreeMap<String, String>;
@@ -25,14 +26,30 @@ pub struct App {
     pub vars: Vars,
     /// Whom the app's code runs as; `None`: as we do.
     pub user: Option<RunAs>,
+    /// When it runs in a container: how commands get there. Paths of `project` are the container's then.
+    pub within: Option<Within>,
     /// Hotclub's folder for this site; logs go to `<state>/log`, scripts to `<state>/python`.
     pub state: PathBuf,
+}
+
+/// Programs with their first arguments that run what follows in a container, with all variables of their environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Within {
+    /// As the image's user.
+    pub runner: Vec<OsString>,
+    /// As ours: what the command writes belongs to us.
+    pub as_us: Vec<OsString>,
+    /// The image's own PYTHONPATH.
+    pub python_path: Option<String>,
 }
 
 impl App {
     /// A command as the user would run it with the virtualenv active, in manage.py's folder:
     /// stdin is closed, and nothing is written into the user's tree by Python itself.
     pub fn command(&self, program: &str) -> Command {
+        if let Some(within) = &self.within {
+            return self.contained(&within.runner, program);
+        }
         let mut command = Command::new(self.environment.program(program));
         command
             .current_dir(&self.project.manage_dir)
@@ -48,6 +65,41 @@ impl App {
         command.stdin(std::process::Stdio::null());
         become_user(&mut command, self.user);
         command
+    }
+
+    /// The same app, whose commands write as our user.
+    pub(crate) fn as_us(&self) -> Self {
+        let mut app = self.clone();
+        if let Some(within) = &mut app.within {
+            within.runner.clone_from(&within.as_us);
+        }
+        app
+    }
+
+    /// A command in a container: nothing of our environment is its.
+    fn contained(&self, runner: &[OsString], program: &str) -> Command {
+        let mut words = runner.iter();
+        let mut command = Command::new(words.next().map_or("false".as_ref(), OsString::as_os_str));
+        command
+            .args(words)
+            .arg(program)
+            .env_clear()
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONUNBUFFERED", "1")
+            .envs(&self.vars);
+        if let Some(settings) = &self.settings {
+            command.env("DJANGO_SETTINGS_MODULE", settings);
+        }
+        command.stdin(std::process::Stdio::null());
+        command
+    }
+
+    /// Notices changed sources; those in an image change with its id, which the environment's digest is.
+    pub fn sources(&self, also: &[PathBuf], without: &[PathBuf]) -> String {
+        match &self.within {
+            None => digest_of_sources(&self.project, also, without),
+            Some(_) => digest_of_files(also),
+        }
     }
 
     /// The virtualenv's programs first, then the site's own PATH, or Hotclub's.

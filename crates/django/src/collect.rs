@@ -23,7 +23,6 @@ use crate::ownership::{Links, give, take_back};
 use crate::progress::{Report, Step, say};
 use crate::run::tail;
 use crate::scripts::{Answer, ask, path_value};
-use crate::sources::digest_of_sources;
 
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Collected {
@@ -232,7 +231,7 @@ async fn compressed(place: &Place, before: Option<&Path>) -> Result<(), CollectE
 async fn run_script(app: &App, into: &Path, report: Report<'_>) -> Result<Found, CollectError> {
     let mut request = Map::new();
     request.insert("into".into(), path_value(into));
-    let answer = ask(app, "collect", request, Step::Collect, report).await;
+    let answer = ask(&app.as_us(), "collect", request, Step::Collect, report).await;
     let log = app.log("collect");
     let cause = match answer.map_err(Place::at(into))? {
         Answer::Found(found) => match serde_json::from_value(found) {
@@ -269,7 +268,9 @@ fn stamp_of(app: &App, inspection: &Inspection) -> String {
     let mut without = vec![app.state.clone()];
     without.extend(inspection.static_root.clone());
     without.extend(inspection.media_root.clone());
-    let sources = digest_of_sources(&app.project, &inspection.static_dirs, &without);
+    let inside = app.within.is_some();
+    let dirs = inspection.static_dirs.as_slice();
+    let sources = app.sources(if inside { &[] } else { dirs }, &without);
     let mut digest = Sha256::new();
     for part in [&sources, &app.environment.digest, &inspection.settings] {
         digest.update(part);

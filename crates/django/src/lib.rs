@@ -32,7 +32,7 @@ pub mod secrets;
 pub mod sources;
 mod traceback;
 
-pub use app::{App, Vars};
+pub use app::{App, Vars, Within};
 pub use error::Error;
 pub use ownership::give;
 pub use progress::{Progress, Report, Step};

@@ -106,7 +106,11 @@ pub(crate) async fn ask(
 ) -> io::Result<Answer> {
     let scripts = install(&app.state)?;
     let output = tempfile::NamedTempFile::new_in(&scripts)?;
-    if let Some(user) = app.user {
+    if app.within.is_some() {
+        // The image's user may be any, and nobody else has the folder.
+        let everybody = std::os::unix::fs::PermissionsExt::from_mode(0o666);
+        fs::set_permissions(output.path(), everybody)?;
+    } else if let Some(user) = app.user {
         give(output.path(), user)?;
     }
     request.insert("output".into(), path_value(output.path()));
@@ -148,7 +152,10 @@ fn python_path(app: &App, scripts: &Path) -> std::ffi::OsString {
         .vars
         .get("PYTHONPATH")
         .map(Into::into)
-        .or_else(|| std::env::var_os("PYTHONPATH"));
+        .or_else(|| match &app.within {
+            None => std::env::var_os("PYTHONPATH"),
+            Some(within) => within.python_path.clone().map(Into::into),
+        });
     if let Some(own) = own.filter(|own: &std::ffi::OsString| !own.is_empty()) {
         value.push(":");
         value.push(own);

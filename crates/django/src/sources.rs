@@ -37,6 +37,17 @@ pub fn digest_of_sources(project: &Project, also: &[PathBuf], without: &[PathBuf
         }
         gather(&root, whole, without, &mut found);
     }
+    digest(found)
+}
+
+/// Of these files alone.
+pub(crate) fn digest_of_files(files: &[PathBuf]) -> String {
+    let mut found = Vec::new();
+    files.iter().for_each(|file| note(file.clone(), &mut found));
+    digest(found)
+}
+
+fn digest(mut found: Vec<(PathBuf, u64, i64, i64)>) -> String {
     found.sort();
     found.dedup();
     let mut digest = Sha256::new();

@@ -8,6 +8,7 @@ use crate::releases::Home;
 
 mod cache;
 mod check;
+mod container;
 mod db;
 mod export;
 mod front;
@@ -28,6 +29,7 @@ mod upgrade;
 
 pub(crate) use cache::{CacheAction, CacheArgs};
 pub(crate) use check::CheckArgs;
+pub(crate) use container::ContainerArgs;
 pub(crate) use db::{
     BackupArgs, BackupsArgs, DbArgs, DbCommand, ImportDumpArgs, OldArgs, RestoreArgs, ShellArgs,
 };
@@ -123,6 +125,9 @@ pub(crate) enum Command {
     Db(DbArgs),
     /// Replace a running `serve` by the program that now lies in its place, and say what came of it
     Upgrade(UpgradeArgs),
+    /// Run a command in a container of a site, as Hotclub itself does
+    #[command(hide = true)]
+    Container(ContainerArgs),
 }
 
 impl Command {
@@ -139,7 +144,8 @@ impl Command {
             Self::Db(args) => Some(args.command.project()),
             Self::Export(args) => Some(&args.dir),
             Self::Import(args) => Some(args.dir()),
-            Self::Front(_)
+            Self::Container(_)
+            | Self::Front(_)
             | Self::Host(_)
             | Self::Serve(_)
             | Self::Passwd(_)
@@ -190,6 +196,7 @@ impl Cli {
             | Command::Maintenance(_)
             | Command::Passwd(_)
             | Command::Trust(_)
+            | Command::Container(_)
             | Command::Serve(_)
             | Command::Install(_)
             | Command::Uninstall(_)

@@ -526,6 +526,10 @@ impl Failure {
         }
     }
 
+    pub(crate) fn of_engine(error: &hotclub_docker::DockerError) -> Self {
+        Self::of_step(error, error.hint())
+    }
+
     pub(crate) fn detail(mut self, detail: impl Into<String>) -> Self {
         self.detail = Some(detail.into());
         self

@@ -104,7 +104,7 @@ fn is_ours(project: &Project, database: &Database) -> bool {
     let is_sqlite = default.is_some_and(|default| default.is_sqlite());
     match database {
         Database::Managed(_) => true,
-        Database::None => is_sqlite,
+        Database::None => is_sqlite && project.contained.is_none(),
         Database::Foreign => false,
     }
 }

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use hotclub_app::Lane;
-use hotclub_config::{Fault, RedirectFrom, Site, Static, Upstream};
+use hotclub_config::{Fault, RedirectFrom, RuntimeKind, Site, Static, Upstream};
 use hotclub_django::find::{self, FindError};
 use hotclub_front::files::{FileMount, MountKind, MountOptions, PageRules, Pages};
 use hotclub_front::{
@@ -211,7 +211,8 @@ pub(crate) fn has_app(site: &Site) -> bool {
         || !site.redirects.is_empty()
         || !site.proxies.is_empty()
         || !site.files.is_empty();
-    if site.sets("app") || !has_other {
+    let in_an_image = site.runtime.kind == RuntimeKind::Docker;
+    if site.sets("app") || !has_other || in_an_image {
         return true;
     }
     let is_whole = |pages: &Static| pages.url.as_str() == "/";

@@ -4,10 +4,11 @@
 
 use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use hotclub_app::{AppFailure, Generation, Lane, Place, Spec, StartError, View};
+use hotclub_app::{AppFailure, Contained, Generation, Lane, Place, Spec, StartError, View};
 use hotclub_front::{Front, Observer, Table};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -29,6 +30,10 @@ use crate::watchdog;
 /// answer to come again. A client that finds its connection closed may believe that its request was lost.
 const FAREWELL: Duration = Duration::from_secs(2);
 
+/// Makes the image that a reload starts from; how a fork server comes into a container of it.
+pub(crate) type Renew = Arc<dyn Fn() -> Renewing + Send + Sync>;
+pub(crate) type Renewing = Pin<Box<dyn Future<Output = Result<Contained, Failure>> + Send>>;
+
 /// How a generation is made and what the front shows of it.
 pub(crate) struct Plan {
     /// The site's name.
@@ -44,20 +49,27 @@ pub(crate) struct Plan {
     /// Takes the whole traceback of an app that cannot be imported; people are shown the end of it.
     /// `None`: a new temporary file.
     pub(crate) traceback: Option<PathBuf>,
+    /// When the code is in an image.
+    pub(crate) renew: Option<Renew>,
 }
 
 impl Plan {
     /// Starts a generation, whatever becomes of the plan. Dropped before its end, it leaves nothing running.
+    /// `renew`: from the code as it is now.
     fn start(
         &self,
         front: &Front,
         console: &Console,
+        renew: Option<&Renew>,
     ) -> impl Future<Output = Result<Generation, Failure>> + Send + use<> {
-        let (spec, probe) = (self.spec.clone(), self.probe.clone());
-        let traceback = self.traceback.clone();
+        let (mut spec, probe) = (self.spec.clone(), self.probe.clone());
+        let (traceback, renew) = (self.traceback.clone(), renew.cloned());
         let place = Place::Here(front.runtimes().to_vec());
         let console = console.beside();
         async move {
+            if let Some(renew) = renew {
+                spec.launch.contained = Some(renew().await?);
+            }
             let beginning = Beginning {
                 spec: &spec,
                 probe: probe.as_ref(),
@@ -104,7 +116,7 @@ impl House {
         systemd: &Systemd,
         console: &Console,
     ) -> Result<Self, Failure> {
-        let generation = plan.start(&front, console).await?;
+        let generation = plan.start(&front, console, None).await?;
         front.swap(Arc::new((plan.table)(generation.lanes())?));
         let workers = plan.spec.policy.workers;
         let view = watch::Sender::new(generation.view());
@@ -259,7 +271,8 @@ impl House {
             return;
         }
         self.systemd.reloading();
-        let (began, start) = (Instant::now(), self.plan.start(&self.front, console));
+        let renew = self.plan.renew.as_ref();
+        let (began, start) = (Instant::now(), self.plan.start(&self.front, console, renew));
         self.rising.spawn(async move { (began, start.await) });
     }
 
@@ -545,6 +558,16 @@ fn start_failure(error: &StartError, spec: &Spec, traceback: Option<&Path>) -> F
             .hint(format!("is {} a Python interpreter?", python.display())),
         StartError::ImportTimeout(_) => Failure::new(error.to_string())
             .hint("something the app does at import waits: a network, a lock, an input?"),
+        StartError::Ended(_) if spec.launch.contained.is_some() => {
+            Failure::new(error.to_string()).hint(
+                "what the container said is above; its ENTRYPOINT has to end with `exec \"$@\"`, and \
+                 `python` has to be on its PATH (or name it: python = \"/path/in/it\" under [app])",
+            )
+        }
+        StartError::Silent(_) if spec.launch.contained.is_some() => {
+            Failure::new("the container has started, but no fork server came out of its ENTRYPOINT")
+                .hint("does the ENTRYPOINT wait for something that never comes? It has to end with `exec \"$@\"`")
+        }
         StartError::Ended(_) => Failure::new(error.to_string()).hint(format!(
             "is {} a Python interpreter, and what did it say above?",
             spec.launch.python.display()

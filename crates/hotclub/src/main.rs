@@ -5,6 +5,7 @@ mod cache;
 mod check;
 mod cli;
 mod console;
+mod container;
 mod control;
 mod db;
 mod descriptors;
@@ -162,6 +163,7 @@ async fn dispatch(
         Command::Passwd(args) => passwd::run(&args),
         Command::Trust(args) => trust::run(&args, console),
         Command::Tune(args) => tune::run(&args, console).await,
+        Command::Container(args) => container::run(&args).await,
         Command::Manage(args) => manage::run(&args, console).await,
         Command::Db(args) => db::run(&args.command, console).await,
         Command::Upgrade(args) => upgrade::ask(&args, console).await,

@@ -12,10 +12,15 @@ use crate::console::{Console, Failure};
 use crate::system_packages;
 use crate::users;
 
+/// The role of a database's container.
+pub(crate) const DATABASE: &str = "database";
+
+mod contained;
 pub(crate) mod learnt;
 pub(crate) mod memory;
 mod state;
 
+pub(crate) use contained::Contained;
 pub(crate) use state::{FOLDER, State};
 
 /// A project as far as it is known.
@@ -29,14 +34,22 @@ pub(crate) struct Project {
     pub(crate) elsewhere: Option<PathBuf>,
     /// There once the dependencies are installed.
     pub(crate) app: Option<App>,
+    /// There with it, when the app runs in containers.
+    pub(crate) contained: Option<Contained>,
     /// True once the settings were asked.
     pub(crate) inspection: Inspection,
 }
 
 impl Project {
     pub(crate) fn find(site: Site, workers: Option<u32>) -> Result<Self, Failure> {
-        let found = find::find(&site.dir, site.app.dir.as_deref())
-            .map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
+        let found = match find::find(&site.dir, site.app.dir.as_deref()) {
+            // It may be in the image alone.
+            Err(_) if contained::is_wanted(&site) => find::Project {
+                root: site.dir.clone(),
+                manage_dir: site.dir.clone(),
+            },
+            found => found.map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?,
+        };
         let cores = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = workers
             .or(site.app.workers)
@@ -48,6 +61,7 @@ impl Project {
             user: None,
             elsewhere: None,
             app: None,
+            contained: None,
             inspection: Inspection::default(),
         })
     }
@@ -71,6 +85,9 @@ impl Project {
         state: &State,
         console: &Console,
     ) -> Result<(), Failure> {
+        if contained::is_wanted(&self.site) {
+            return self.install_image(state, console).await;
+        }
         console.begin("dependencies");
         let chosen = self.site.app.dependencies.as_deref();
         let dependencies = lockfile::detect(&self.found, chosen)
@@ -110,8 +127,49 @@ impl Project {
             vars: self.vars(),
             user: self.user,
             state: state.dir.clone(),
+            within: None,
         });
         Ok(())
+    }
+
+    /// The same where the app is in an image.
+    async fn install_image(&mut self, state: &State, console: &Console) -> Result<(), Failure> {
+        let contained = Contained::prepare(&self.site, state, console).await?;
+        self.app = Some(contained.app(self.site.app.settings.clone(), self.vars())?);
+        self.contained = Some(contained);
+        Ok(())
+    }
+
+    /// Removes what an earlier `up` that was killed has left. To be called with the state's lock.
+    pub(crate) async fn tidy_containers(&self) -> Result<(), Failure> {
+        let Some(contained) = &self.contained else {
+            return Ok(());
+        };
+        let tidied = contained.owner.tidy(&contained.engine, DATABASE).await;
+        let removed = tidied.map_err(|error| Failure::of_engine(&error))?;
+        if removed > 0 {
+            tracing::info!(removed, "containers that were left over are removed");
+        }
+        Ok(())
+    }
+
+    /// Where uploads lie on this machine, when the app is in a container; to be asked once the settings are known.
+    pub(crate) fn keep_media(&mut self) -> Result<(), Failure> {
+        let root = self.inspection.media_root.clone();
+        if let (Some(contained), Some(root)) = (&mut self.contained, root)
+            && root.is_absolute()
+            && root.parent().is_some()
+        {
+            self.inspection.media_root = Some(contained.keep_media(&root)?);
+        }
+        Ok(())
+    }
+
+    /// Where static files are collected.
+    pub(crate) fn static_dir(&self, state: &State) -> PathBuf {
+        let contained = self.contained.as_ref();
+        let above = contained.map_or_else(|| state.of_code().to_owned(), Contained::files);
+        above.join("static")
     }
 
     /// What the site's configuration adds to the environment.
@@ -131,9 +189,11 @@ impl Project {
         let Some(app) = &mut self.app else {
             return known;
         };
-        // An empty value is no decision.
+        // An empty value is no decision. Of our own environment a container has nothing.
+        let contained = app.within.is_some();
         let is_set = |name: &String| match app.vars.get(name) {
             Some(value) => !value.is_empty(),
+            None if contained => false,
             None => std::env::var_os(name).is_some_and(|value| !value.is_empty()),
         };
         known.retain(|name, _| !is_set(name));

@@ -63,6 +63,15 @@ impl Release {
         })
     }
 
+    /// Its collected files: those of an app in containers lie in the one folder that these may write.
+    pub(crate) fn static_dir(&self) -> PathBuf {
+        let contained = self.dir.join("files/static");
+        match contained.exists() {
+            true => contained,
+            false => self.dir.join("static"),
+        }
+    }
+
     pub(crate) fn source(&self) -> PathBuf {
         self.dir.join(SOURCE)
     }

@@ -105,6 +105,7 @@ async fn open(
         site: SITE.to_owned(),
         graceful_timeout: Duration::from_secs(args.graceful_timeout),
         traceback: None,
+        renew: None,
         probe: None,
         table: Box::new(|lanes| Ok(table(lanes))),
         spec,
@@ -291,6 +292,7 @@ fn spec(args: &ServeArgs, worker: PathBuf, buffers: &Arc<Buffers>) -> Result<Spe
     let timeout = (args.timeout > 0).then(|| Duration::from_secs(args.timeout));
     Ok(Spec {
         launch: Launch {
+            contained: None,
             python: interpreter::find(args.python.as_deref())?,
             worker,
             env: environment(&args.env)?,

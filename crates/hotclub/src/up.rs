@@ -154,7 +154,9 @@ async fn prepare(
     let mut project = Project::find(site, args.workers)?;
     let state = State::open(&project)?;
     project.install(&state, console).await?;
+    project.tidy_containers().await?;
     *database = database::settle(&mut project, &state, console).await?;
+    project.keep_media()?;
     owner.tell(console);
     fit(&project, console)?;
     let statics = release::run(&project, &state, database, console).await?;

@@ -14,6 +14,7 @@
 mod browser;
 mod cgroup;
 pub mod conformance;
+mod docker;
 mod frames;
 mod gate;
 mod launch;
@@ -33,6 +34,7 @@ mod wait;
 
 pub use browser::{Browser, Element};
 pub use cgroup::Cgroup;
+pub use docker::Docker;
 pub use frames::{Answered, END, END_HEADERS, Frame, Frames, asking, block, code, get, kind};
 pub use gate::Gate;
 pub use launch::{Ended, Launch};

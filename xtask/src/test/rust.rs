@@ -22,6 +22,7 @@ const LIMIT: Duration = Duration::from_secs(2700);
 const NAMED_NEEDS: [(&str, Need); 6] = [
     ("browser", Need::Browser),
     ("postgres", Need::Postgres),
+    ("docker::", Need::Docker),
     ("https", Need::Https),
     ("nghttp", Need::Nghttp),
     ("real_nginx", Need::Nginx),

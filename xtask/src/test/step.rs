@@ -61,6 +61,7 @@ const SITE_NEEDS: &[Need] = &[
     Need::Nginx,
     Need::Strace,
     Need::CacheSuite,
+    Need::Docker,
 ];
 
 pub(crate) const STEPS: &[Step] = &[

@@ -1,4 +1,4 @@
-//! `[app]`, `[[process]]`, `[release]` and `[runtime]`: what runs.
+//! `[app]`, `[[process]]` and `[release]`: what runs.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use toml::de::DeValue;
 use super::reader::{Reader, Section};
 use super::top::site_name;
 use super::tune::tune;
-use crate::model::{App, Process, Python, Release, Runtime, RuntimeKind};
+use crate::model::{App, Process, Python, Release};
 use crate::value::{self, Wrong};
 
 /// Threads of one worker share one interpreter lock: more only wait for each other.
@@ -176,15 +176,4 @@ pub(super) fn release(reader: &mut Reader, top: &mut Section<'_>) -> Release {
     });
     reader.end(section);
     Release { command }
-}
-
-pub(super) fn runtime(reader: &mut Reader, top: &mut Section<'_>) -> Runtime {
-    const KINDS: [(&str, RuntimeKind); 2] =
-        [("host", RuntimeKind::Host), ("docker", RuntimeKind::Docker)];
-    let mut section = reader.table(top, "runtime");
-    let kind = reader.get(&mut section, "kind", |value| value::word(value, &KINDS));
-    reader.end(section);
-    Runtime {
-        kind: kind.unwrap_or(RuntimeKind::Host),
-    }
 }

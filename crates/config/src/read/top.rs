@@ -6,7 +6,7 @@ use std::path::Path;
 use toml::de::{DeTable, DeValue};
 
 use super::reader::{Reader, Section};
-use super::{access, app, cache, data, edge, hosts, https, proxy, web};
+use super::{access, app, cache, data, edge, hosts, https, proxy, runtime, web};
 use crate::host::Host;
 use crate::model::{Compress, Site};
 use crate::value::{self, Wrong};
@@ -44,7 +44,7 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     no_app_left(reader, &site);
     site.processes = app::processes(reader, &mut top);
     site.release = app::release(reader, &mut top);
-    site.runtime = app::runtime(reader, &mut top);
+    site.runtime = runtime::runtime(reader, &mut top);
     site.limits = edge::limits(reader, &mut top);
     site.log = edge::log(reader, &mut top);
     site.server = edge::server(reader, &mut top, &[defaults::LISTEN]);

@@ -60,6 +60,7 @@ impl Site {
         let state = dir.path().canonicalize().unwrap().join("state");
         fs::create_dir_all(&state).unwrap();
         let app = App {
+            within: None,
             user: None,
             project,
             environment,

@@ -3,7 +3,7 @@
 
 use std::path::{Path, PathBuf};
 
-use hotclub_config::Backup;
+use hotclub_config::{Backup, RuntimeKind};
 use hotclub_django::inspection::Inspection;
 use hotclub_postgres::backup::{Holdings, Source, Sqlite, Store};
 use hotclub_postgres::{Access, Error};
@@ -113,7 +113,9 @@ fn foreign() -> Failure {
 }
 
 fn sqlite(project: &Project, inspection: &Inspection) -> Option<Sqlite> {
-    let default = inspection.default_database()?;
+    // A file in a container is not where its path says.
+    let here = project.site.runtime.kind == RuntimeKind::Host;
+    let default = inspection.default_database().filter(|_| here)?;
     default.is_sqlite().then(|| Sqlite {
         file: real(project.found.manage_dir.join(&default.name)),
         python: inspection.executable.clone(),

@@ -115,7 +115,7 @@ fn taken_back(home: &Home, release: &Release, mut failure: Failure) -> Failure {
 /// Refuses what would fill the disk: the code, static files as large as the last ones, a backup like the last.
 fn has_room(home: &Home, bytes: u64) -> Result<(), Failure> {
     let live = home.current();
-    let statics = live.map_or(0, |live| size(&live.dir.join("static")));
+    let statics = live.map_or(0, |live| size(&live.static_dir()));
     let backups = hotclub_postgres::backup::list(&home.state().join("backups"));
     let backup = backups.first().map_or(0, |kept| kept.manifest.size());
     let needed = bytes + statics + backup + SPARE;

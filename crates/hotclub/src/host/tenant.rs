@@ -91,6 +91,7 @@ pub(super) async fn raise(
         None => {
             let state = State::open(&project)?;
             project.install(&state, &console).await?;
+            project.tidy_containers().await?;
             let database = database::settle(&mut project, &state, &console).await?;
             let keeper = Keeper::new(&state.dir);
             let journal = Journal::new(&state.log());
@@ -104,6 +105,7 @@ pub(super) async fn raise(
             (Arc::new(ground), true)
         }
     };
+    project.keep_media()?;
     let raised = start((&project, log), &ground, &stage, &console).await;
     match raised {
         Ok((ready, generation, processes)) => Ok(Raised {

@@ -3,8 +3,8 @@
 use std::io;
 use std::path::PathBuf;
 
+use hotclub_django::Vars;
 use hotclub_django::inspection::Inspection;
-use hotclub_django::{Vars, sources};
 use hotclub_postgres::{Cluster, programs};
 
 use super::{Project, State, memory};
@@ -72,7 +72,7 @@ pub(crate) fn circumstances(project: &Project) -> Result<String, Failure> {
         .chain(&project.site.file)
         .cloned()
         .collect();
-    let code = sources::digest_of_sources(&app.project, &also, std::slice::from_ref(&app.state));
+    let code = app.sources(&also, std::slice::from_ref(&app.state));
     let config = format!(
         "{:?} {:?} {:?}",
         project.vars(),

@@ -9,14 +9,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hotclub_app::{Buffers, Generation, Launch, Policy, Spec, Surroundings};
-use hotclub_config::Compress;
+use hotclub_config::{Compress, Python};
 use hotclub_django::hosts;
 
 use super::release::Statics;
 use super::site;
 use crate::console::Failure;
 use crate::face::{self, Face};
-use crate::house::Plan;
+use crate::house::{Plan, Renew, Renewing};
 use crate::measure;
 use crate::probe::Probe;
 use crate::processes::{Keeper, Processes};
@@ -52,7 +52,22 @@ pub(crate) fn plan(
         graceful_timeout: project.site.app.graceful_timeout,
         beside: Some((Keeper::new(&state.dir), Processes::of(project, None)?)),
         traceback: Some(state.dir.join("log/app.log")),
+        renew: renewal(project),
     })
+}
+
+/// A reload serves the code as it is then: the image is built again first.
+fn renewal(project: &Project) -> Option<Renew> {
+    let contained = project.contained.clone()?;
+    let dir = project.site.dir.clone();
+    let renew = move || -> Renewing {
+        let (contained, dir) = (contained.clone(), dir.clone());
+        Box::pin(async move {
+            let site = site_file::reread(&dir)?;
+            contained.renewed(&site).await?.launch()
+        })
+    };
+    Some(Arc::new(renew))
 }
 
 pub(crate) fn spec(
@@ -74,7 +89,11 @@ pub(crate) fn spec(
         .collect();
     Ok(Spec {
         launch: Launch {
-            python: app.environment.python(),
+            python: interpreter(project)?,
+            contained: match &project.contained {
+                Some(contained) => Some(contained.launch()?),
+                None => None,
+            },
             worker: hotclub_app::unpack(&state.dir)?,
             env: environment(project)?,
             run_as: project.user,
@@ -82,7 +101,7 @@ pub(crate) fn spec(
             output: None,
         },
         app: project.app_name()?,
-        chdir: project.found.manage_dir.clone(),
+        chdir: app.project.manage_dir.clone(),
         pythonpath: Vec::new(),
         preload: options.preload,
         settings,
@@ -115,6 +134,14 @@ fn surroundings(
     statics: &Statics,
 ) -> Result<Surroundings, Failure> {
     let shared_folder = match project.site.app.tune.shared_cache {
+        true if project.contained.is_some() => {
+            return Err(Failure::new(
+                "shared_cache = true and kind = \"docker\" do not go together yet",
+            )
+            .hint(
+                "remove shared_cache from [app.tune]: workers in containers cache each for itself",
+            ));
+        }
         true => Some(shared_folder(project, state)?),
         false => None,
     };
@@ -141,10 +168,25 @@ fn shared_folder(project: &Project, state: &State) -> Result<PathBuf, Failure> {
     Ok(folder)
 }
 
+/// In a container by the name that images have it under.
+fn interpreter(project: &Project) -> Result<PathBuf, Failure> {
+    if project.contained.is_none() {
+        return Ok(project.app()?.environment.python());
+    }
+    Ok(match &project.site.app.python {
+        Some(Python::Path(path)) => path.clone(),
+        _ => "python".into(),
+    })
+}
+
 /// The environment of every command of the app: ours, with the site's on top.
 pub(crate) fn environment(project: &Project) -> Result<Vec<(OsString, OsString)>, Failure> {
-    let mut variables: BTreeMap<OsString, OsString> = std::env::vars_os().collect();
     let app = project.app()?;
+    let ours = || std::env::vars_os().collect();
+    let mut variables: BTreeMap<OsString, OsString> = match &app.within {
+        None => ours(),
+        Some(_) => BTreeMap::new(),
+    };
     variables.insert(
         "DJANGO_SETTINGS_MODULE".into(),
         project.inspection.settings.clone().into(),

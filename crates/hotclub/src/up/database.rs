@@ -156,7 +156,10 @@ async fn ask(
     console: &Console,
     held: Option<&Server>,
 ) -> Result<(Learnt, Option<Cluster>), Failure> {
+    let contained = project.contained.is_some();
     let offer = match &project.site.database.engine {
+        Engine::Detect if contained => None,
+        Engine::Postgres if contained => return Err(not_in_a_container()),
         Engine::Sqlite => None,
         Engine::Url(url) => Some(Offer::Url(connection_of(url.expose())?)),
         Engine::Detect | Engine::Postgres => match programs::find(project.site.database.version) {
@@ -203,7 +206,7 @@ async fn ask(
     let learned = learned.map_err(|error| Failure::of_step(&error, error.hint()))?;
     let pointed = learned.database == Managed::Pointed;
     demanded(&project.site.database.engine, &learned.database)?;
-    let note = if decided {
+    let note = if decided || contained {
         None
     } else {
         note(&learned.database, &learned.inspection)
@@ -216,6 +219,13 @@ async fn ask(
         note,
     };
     Ok((learnt, cluster.filter(|_| managed)))
+}
+
+fn not_in_a_container() -> Failure {
+    Failure::new("engine = \"postgres\" and kind = \"docker\" do not go together yet").hint(
+        "name a database that the container can reach: engine = \"postgres://…\", or the names that the settings \
+         read, in an env file",
+    )
 }
 
 /// What the settings could be pointed at.
@@ -319,6 +329,10 @@ async fn foreign(project: &Project) -> Result<Database, Failure> {
     else {
         return Ok(Database::None);
     };
+    if project.contained.is_some() {
+        // Its name may be known in the container's network only: the migrations will find out.
+        return Ok(Database::Foreign);
+    }
     let app = project.app()?;
     let value = |name: &str| {
         app.vars

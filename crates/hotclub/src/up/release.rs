@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use hotclub_django::collect::{Collected, Static, collect};
-use hotclub_django::{Progress, migrate, sources};
+use hotclub_django::{Progress, migrate};
 use serde::{Deserialize, Serialize};
 
 use super::database::Database;
@@ -101,7 +101,7 @@ async fn release(
     }
     let app = project.app()?;
     let file = file(state);
-    let code = sources::digest_of_sources(&app.project, &[], std::slice::from_ref(&app.state));
+    let code = app.sources(&[], std::slice::from_ref(&app.state));
     let circumstances =
         |place: &str| format!("{code} {} {commands:?} {place}", app.environment.digest);
     let before = identity(project, database);
@@ -161,9 +161,9 @@ async fn collect_static(
     console.begin("static files");
     let app = project.app()?;
     let report = |progress: Progress| console.progress(&progress.message);
-    let into = state.of_code().join("static");
+    let into = project.static_dir(state);
     let before = state.release.as_ref().and_then(Release::before);
-    let before = before.map(|release| release.dir.join("static"));
+    let before = before.map(|release| release.static_dir());
     let places = (into.as_path(), before.as_deref());
     let collected = collect(app, &project.inspection, places, &report)
         .await

@@ -14,6 +14,7 @@ mod cache;
 mod chaos;
 mod conformance;
 mod db;
+mod docker;
 mod export;
 mod host;
 mod http2;

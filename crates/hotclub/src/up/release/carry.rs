@@ -25,8 +25,8 @@ pub(super) fn into(release: &Release, files: &Static) -> io::Result<()> {
         if other == *release {
             continue;
         }
-        let from = other.dir.join("static");
-        for name in hashed(&other.dir) {
+        let from = other.static_dir();
+        for name in hashed(&from) {
             if link(&from, &files.dir, &name)? {
                 carried.push(name);
             }
@@ -34,15 +34,15 @@ pub(super) fn into(release: &Release, files: &Static) -> io::Result<()> {
     }
     carried.sort();
     carried.dedup();
-    let mut fresh = tempfile::NamedTempFile::new_in(&release.dir)?;
+    let mut fresh = tempfile::NamedTempFile::new_in(files.dir.parent().unwrap_or(&release.dir))?;
     serde_json::to_writer(&mut fresh, &carried)?;
     fresh.persist(listing(files))?;
     Ok(())
 }
 
-/// The names that a release's own files have.
-fn hashed(release: &Path) -> Vec<String> {
-    let text = fs::read(release.join("static.hashed.json")).unwrap_or_default();
+/// The names that these files had when they were collected.
+fn hashed(files: &Path) -> Vec<String> {
+    let text = fs::read(files.with_file_name("static.hashed.json")).unwrap_or_default();
     serde_json::from_slice(&text).unwrap_or_default()
 }
 
