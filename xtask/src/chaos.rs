@@ -25,6 +25,7 @@ const BUILD: Duration = Duration::from_secs(1800);
 const PARTS: Duration = Duration::from_secs(3600);
 const ALL: [&str; 12] = [
     "backups",
+    "containers",
     "deploys",
     "kills",
     "reloads",
@@ -57,7 +58,7 @@ pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: backups, deploys, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, oom, soak
+    /// Only these parts: backups, containers, deploys, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, oom, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
     /// Keep the rows of parts in bench/results/, too, in the place of those of the same name
@@ -92,7 +93,7 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.compare {
         return compare(options);
     }
-    let tools = setup::provide(&[Need::Compiler, Need::Python, Need::Postgres]);
+    let tools = setup::provide(&[Need::Compiler, Need::Python, Need::Postgres, Need::Docker]);
     let rows = tempfile::tempdir()?;
     let mut test = Command::new("cargo");
     test.args([

@@ -9,7 +9,7 @@ use bollard::query_parameters::BuildImageOptionsBuilder;
 use futures_util::StreamExt as _;
 
 use crate::context::{Ignore, pack};
-use crate::{DockerError, Engine};
+use crate::{DockerError, Engine, Owner};
 
 /// Lines of a failed build that a message shows.
 const TAIL: usize = 15;
@@ -19,6 +19,8 @@ const TAIL: usize = 15;
 pub struct Build {
     /// The image's name with its tag.
     pub tag: String,
+    /// Whose it is, in its labels.
+    pub owner: Owner,
     pub context: PathBuf,
     /// Relative to the context.
     pub dockerfile: PathBuf,
@@ -41,7 +43,9 @@ impl Build {
     ) -> Result<String, DockerError> {
         let (archive, dockerfile) = self.archive()?;
         let args: HashMap<String, String> = self.args.clone().into_iter().collect();
+        let labels = self.owner.image_label();
         let mut options = BuildImageOptionsBuilder::new()
+            .labels(&labels)
             .dockerfile(&dockerfile)
             .t(&self.tag)
             .rm(true)

@@ -1,10 +1,15 @@
 //! Images: whether they are here, what they say of themselves, and pulling those that are not.
 
-use bollard::query_parameters::CreateImageOptionsBuilder;
+use std::collections::HashMap;
+
+use bollard::query_parameters::{
+    CreateImageOptionsBuilder, ListImagesOptionsBuilder, RemoveImageOptionsBuilder,
+    TagImageOptionsBuilder,
+};
 use futures_util::StreamExt as _;
 
-use crate::error::is_missing;
-use crate::{DockerError, Engine};
+use crate::error::{is_conflict, is_missing};
+use crate::{DockerError, Engine, Owner};
 
 /// What an image says of itself.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -66,6 +71,73 @@ impl Engine {
         self.pull(name, say).await?;
         let pulled = self.image(name).await?;
         pulled.ok_or_else(|| DockerError::NoImage(name.to_owned()))
+    }
+
+    /// Gives an image one more name, `REPOSITORY:TAG`.
+    ///
+    /// # Errors
+    /// When the engine does not answer, or the image is gone.
+    pub async fn tag(&self, id: &str, name: &str) -> Result<(), DockerError> {
+        let (repository, tag) = name.rsplit_once(':').unwrap_or((name, "latest"));
+        let options = TagImageOptionsBuilder::new().repo(repository).tag(tag);
+        Ok(self.docker.tag_image(id, Some(options.build())).await?)
+    }
+
+    /// Takes every name of a repository of ours away but these; what is in use stays.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn keep_tags(&self, repository: &str, tags: &[String]) -> Result<(), DockerError> {
+        let filter = ("reference".to_owned(), vec![repository.to_owned()]);
+        for image in self.list([filter].into()).await? {
+            for name in &image.repo_tags {
+                let tag = name
+                    .strip_prefix(repository)
+                    .and_then(|rest| rest.strip_prefix(':'));
+                if tag.is_some_and(|tag| !tags.iter().any(|kept| kept == tag)) {
+                    self.unname(name).await?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Removes what earlier builds of the site left without a name; what is in use stays.
+    ///
+    /// # Errors
+    /// When the engine does not answer.
+    pub async fn sweep_images(&self, owner: &Owner) -> Result<(), DockerError> {
+        let label = owner.image_label();
+        let filters = HashMap::from([
+            ("dangling".to_owned(), vec!["true".to_owned()]),
+            (
+                "label".to_owned(),
+                label
+                    .iter()
+                    .map(|(name, value)| format!("{name}={value}"))
+                    .collect(),
+            ),
+        ]);
+        for image in self.list(filters).await? {
+            self.unname(&image.id).await?;
+        }
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        filters: HashMap<String, Vec<String>>,
+    ) -> Result<Vec<bollard::models::ImageSummary>, DockerError> {
+        let options = ListImagesOptionsBuilder::new().filters(&filters).build();
+        Ok(self.docker.list_images(Some(options)).await?)
+    }
+
+    async fn unname(&self, name: &str) -> Result<(), DockerError> {
+        let options = RemoveImageOptionsBuilder::new().build();
+        match self.docker.remove_image(name, Some(options), None).await {
+            Err(error) if !is_missing(&error) && !is_conflict(&error) => Err(error.into()),
+            _ => Ok(()),
+        }
     }
 
     async fn pull(

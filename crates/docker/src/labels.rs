@@ -26,6 +26,19 @@ impl Owner {
             .into()
     }
 
+    /// An image's label. Each is a step of the build, so it has one: a state folder is one site's.
+    pub(crate) fn image_label(&self) -> HashMap<String, String> {
+        HashMap::from([(STATE.to_owned(), self.state.clone())])
+    }
+
+    /// What the engine is asked for those that are ours.
+    pub(crate) fn filter(&self) -> Vec<String> {
+        vec![
+            format!("{SITE}={}", self.site),
+            format!("{STATE}={}", self.state),
+        ]
+    }
+
     pub(crate) fn owns(&self, labels: Option<&HashMap<String, String>>) -> bool {
         let value = |name| labels.and_then(|labels| labels.get(name));
         value(SITE) == Some(&self.site) && value(STATE) == Some(&self.state)
@@ -36,13 +49,7 @@ impl Owner {
     /// # Errors
     /// When the engine does not answer.
     pub async fn tidy(&self, engine: &Engine, but: &str) -> Result<usize, DockerError> {
-        let filters = HashMap::from([(
-            "label".to_owned(),
-            vec![
-                format!("{SITE}={}", self.site),
-                format!("{STATE}={}", self.state),
-            ],
-        )]);
+        let filters = HashMap::from([("label".to_owned(), self.filter())]);
         let options = ListContainersOptionsBuilder::new()
             .all(true)
             .filters(&filters)

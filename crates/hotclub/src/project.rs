@@ -16,11 +16,12 @@ use crate::users;
 pub(crate) const DATABASE: &str = "database";
 
 mod contained;
+mod image;
 pub(crate) mod learnt;
 pub(crate) mod memory;
 mod state;
 
-pub(crate) use contained::Contained;
+pub(crate) use contained::{Contained, is_wanted as is_contained};
 pub(crate) use state::{FOLDER, State};
 
 /// A project as far as it is known.

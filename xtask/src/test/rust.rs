@@ -19,10 +19,11 @@ const LIMIT: Duration = Duration::from_secs(2700);
 
 /// Tests with one of these words in their name need that thing; they are left out, and counted as
 /// skipped, where it is missing.
-const NAMED_NEEDS: [(&str, Need); 6] = [
+const NAMED_NEEDS: [(&str, Need); 7] = [
     ("browser", Need::Browser),
     ("postgres", Need::Postgres),
     ("docker::", Need::Docker),
+    ("_docker_", Need::Docker),
     ("https", Need::Https),
     ("nghttp", Need::Nghttp),
     ("real_nginx", Need::Nginx),

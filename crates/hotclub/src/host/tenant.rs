@@ -7,6 +7,7 @@ use std::time::Duration;
 use hotclub_app::{Generation, View};
 use hotclub_config::Site;
 use hotclub_django::bytecode;
+use hotclub_supervise::RunAs;
 
 use super::stage::{Part, Ready, Stage};
 use crate::check;
@@ -17,7 +18,7 @@ use crate::face::{self, Face};
 use crate::journal::Journal;
 use crate::own_log::OwnLog;
 use crate::processes::{Keeper, ProcessView, Processes};
-use crate::project::{Project, State};
+use crate::project::{Project, State, is_contained};
 use crate::releases::{self, Release};
 use crate::tuning;
 use crate::up::database::{self, Database};
@@ -77,7 +78,7 @@ pub(super) async fn raise(
         return Ok(Raised { ready, app: None });
     }
     let log = OwnLog::of(&site, user.as_deref())?;
-    let user = users::of_site(&site, user.as_deref())?;
+    let user = user_of(&site, user.as_deref())?;
     let mut project = Project::find(Site::clone(&site), None)?;
     project.user = user;
     project.elsewhere = Some(state);
@@ -126,6 +127,19 @@ pub(super) async fn raise(
     }
 }
 
+/// Whom the site's code runs as; in a container the image says that.
+fn user_of(site: &Site, named: Option<&str>) -> Result<Option<RunAs>, Failure> {
+    match (is_contained(site), named) {
+        (false, _) => users::of_site(site, named),
+        (true, None) => Ok(None),
+        (true, Some(name)) => Err(Failure::new(format!(
+            "[users] names {name} for {}, whose app runs in containers",
+            site.name
+        ))
+        .hint("remove it from [users]: the image's USER is whom its containers run as")),
+    }
+}
+
 async fn start(
     (project, log): (&Project, Option<OwnLog>),
     ground: &Ground,
@@ -134,7 +148,8 @@ async fn start(
 ) -> Result<(Ready, Generation, Processes), Failure> {
     let (state, database) = (&ground.state.of(project), &ground.database);
     up::fit(project, console)?;
-    if project.user.is_none() && rustix::process::geteuid().is_root() {
+    let as_us = project.user.is_none() && project.contained.is_none();
+    if as_us && rustix::process::geteuid().is_root() {
         console.note("running as root, and so does the app: on a server, use a user of its own");
     }
     deployed(project, state, console).await?;
@@ -179,7 +194,9 @@ async fn deployed(project: &Project, state: &State, console: &Console) -> Result
             place.display()
         ));
     }
-    bytecode::compile(project.app()?).await;
+    if project.contained.is_none() {
+        bytecode::compile(project.app()?).await;
+    }
     console.begin("check");
     let said = check::django_check(project.app()?).await?;
     let summary = said.lines().rev().find(|line| !line.trim().is_empty());

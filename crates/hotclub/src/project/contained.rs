@@ -9,11 +9,12 @@ use std::path::{Path, PathBuf};
 use hotclub_config::{Runtime, RuntimeKind, Site, VolumeSource};
 use hotclub_django::environment::Environment;
 use hotclub_django::{App, Vars, Within, find};
-use hotclub_docker::{Bind, Build, DockerError, Engine, Image, Owner, RunSpec};
+use hotclub_docker::{Bind, Engine, Image, Owner, RunSpec};
 
-use super::State;
+use super::{State, image};
 use crate::console::{Console, Failure};
 use crate::container::Order;
+use crate::releases::data;
 
 /// Where containers have the folder of control sockets.
 const SOCKETS: &str = "/run/hotclub";
@@ -81,13 +82,13 @@ impl Contained {
             site: site.name.clone(),
             state: state.dir.display().to_string(),
         };
-        let image = image(site, &state.dir, &engine, console).await?;
+        let image = image::of(site, state, (&engine, &owner), console).await?;
         let network = engine.network(&owner).await;
         let network = network.map_err(|error| Failure::of_engine(&error))?;
         let workdir = site.runtime.workdir.clone();
         let contained = Self {
             workdir: workdir.unwrap_or_else(|| PathBuf::from(&image.workdir)),
-            binds: binds(&site.runtime, &engine).await?,
+            binds: binds(site, state, &engine, &image).await?,
             memory: site.runtime.memory,
             state: state.dir.clone(),
             code: state.of_code().to_owned(),
@@ -103,7 +104,8 @@ impl Contained {
 
     /// The same over the image as it is now.
     pub(crate) async fn renewed(&self, site: &Site) -> Result<Self, Failure> {
-        let image = image(site, &self.state, &self.engine, &Console::quiet()).await?;
+        let engine = (&self.engine, &self.owner);
+        let image = image::fresh(site, &self.state, engine, &Console::quiet()).await?;
         Ok(Self {
             image,
             ..self.clone()
@@ -237,19 +239,7 @@ impl Contained {
         }
         let folder = self.state.join("media");
         fs::create_dir_all(&folder)?;
-        let owner = self.image.user.split(':').next().unwrap_or_default();
-        let is_root = matches!(owner, "" | "root" | "0");
-        if !is_root {
-            match owner
-                .parse()
-                .ok()
-                .filter(|_| rustix::process::geteuid().is_root())
-            {
-                Some(uid) => std::os::unix::fs::chown(&folder, Some(uid), None)?,
-                // A user of the image by name: only the image knows its number.
-                None => fs::set_permissions(&folder, Permissions::from_mode(0o777))?,
-            }
-        }
+        give(&folder, &self.image)?;
         self.binds.push(Bind {
             from: folder.clone(),
             to: inside.to_owned(),
@@ -273,63 +263,18 @@ impl Contained {
     }
 }
 
-/// The image that the configuration names, or one that is built.
-async fn image(
+/// The folders and volumes of the configuration; those that are not there yet are made.
+async fn binds(
     site: &Site,
-    state: &Path,
+    state: &State,
     engine: &Engine,
-    console: &Console,
-) -> Result<Image, Failure> {
-    let runtime = &site.runtime;
-    let mut say = |line: &str| console.progress(line);
-    if let Some(name) = &runtime.image {
-        let found = engine.image_or_pull(name, &mut say).await;
-        return found.map_err(|error| Failure::of_engine(&error));
-    }
-    let log = state.join("log/build.log");
-    let mut lines = String::new();
-    let build = build(site)?;
-    let mut say = |line: &str| {
-        lines.push_str(line);
-        lines.push('\n');
-        console.progress(line);
-    };
-    let built = build.run(engine, &mut say).await;
-    fs::create_dir_all(state.join("log"))?;
-    fs::write(&log, &lines)?;
-    let id = built.map_err(|error| match error {
-        DockerError::Build { tail, .. } => Failure::of_engine(&DockerError::Build {
-            tail,
-            log: Some(log.clone()),
-        }),
-        other => Failure::of_engine(&other),
-    })?;
-    let image = engine.image(&id).await;
-    let image = image.map_err(|error| Failure::of_engine(&error))?;
-    image.ok_or_else(|| Failure::of_engine(&DockerError::NoImage(id)))
-}
-
-fn build(site: &Site) -> Result<Build, Failure> {
-    let runtime = &site.runtime;
-    let context = runtime.context.clone().unwrap_or_else(|| site.dir.clone());
-    let dockerfile = runtime.dockerfile.clone();
-    Ok(Build {
-        tag: format!("hotclub/{}:latest", site.name),
-        dockerfile: dockerfile.unwrap_or_else(|| "Dockerfile".into()),
-        context,
-        target: runtime.target.clone(),
-        args: runtime.args.clone(),
-    })
-}
-
-async fn binds(runtime: &Runtime, engine: &Engine) -> Result<Vec<Bind>, Failure> {
+    image: &Image,
+) -> Result<Vec<Bind>, Failure> {
     let mut binds = Vec::new();
-    for volume in &runtime.volumes {
+    for volume in &site.runtime.volumes {
         let (from, named) = match &volume.from {
             VolumeSource::Folder(path) => {
-                fs::create_dir_all(path)
-                    .map_err(|error| Failure::new(format!("{}: {error}", path.display())))?;
-                (path.clone(), false)
+                (folder(site, state, (path, volume.read_only), image)?, false)
             }
             VolumeSource::Named(name) => (PathBuf::from(name), true),
         };
@@ -349,6 +294,44 @@ async fn binds(runtime: &Runtime, engine: &Engine) -> Result<Vec<Bind>, Failure>
         });
     }
     Ok(binds)
+}
+
+/// A folder of this machine. One among a release's code that is written outlives the release.
+fn folder(
+    site: &Site,
+    state: &State,
+    (path, read_only): (&Path, bool),
+    image: &Image,
+) -> Result<PathBuf, Failure> {
+    let failed = |error| Failure::new(format!("{}: {error}", path.display()));
+    let was_there = path.exists();
+    let place = match &state.release {
+        Some(release) if !read_only => data::folder(release, &site.dir, path).map_err(failed)?,
+        _ => path.to_owned(),
+    };
+    let is_ours = place != path && place.parent().is_some();
+    if !was_there || is_ours {
+        fs::create_dir_all(&place).map_err(failed)?;
+    }
+    if !was_there {
+        give(&place, image)?;
+    }
+    Ok(place)
+}
+
+/// Lets the image's user write in a folder that was just made.
+fn give(folder: &Path, image: &Image) -> Result<(), Failure> {
+    let owner = image.user.split(':').next().unwrap_or_default();
+    if matches!(owner, "" | "root" | "0") {
+        return Ok(());
+    }
+    let number = owner.parse().ok();
+    match number.filter(|_| rustix::process::geteuid().is_root()) {
+        Some(uid) => std::os::unix::fs::chown(folder, Some(uid), None)?,
+        // A user of the image by name: only the image knows its number.
+        None => fs::set_permissions(folder, Permissions::from_mode(0o777))?,
+    }
+    Ok(())
 }
 
 async fn exists(engine: &Engine, volume: &Path) -> Result<bool, Failure> {

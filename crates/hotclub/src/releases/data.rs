@@ -39,6 +39,10 @@ pub(crate) fn keep(release: &Release, project: &Project) -> io::Result<Vec<PathB
     let Some(home) = release.home() else {
         return Ok(Vec::new());
     };
+    if project.contained.is_some() {
+        // Its paths are those in the container: what it shares is written under [runtime] volumes.
+        return Ok(Vec::new());
+    }
     let mut all = known(&home);
     let mut new = Vec::new();
     for place in written(release, project) {
@@ -61,6 +65,21 @@ pub(crate) fn keep(release: &Release, project: &Project) -> io::Result<Vec<PathB
         give(&home.data(), user)?;
     }
     Ok(new.into_iter().map(|place| place.path).collect())
+}
+
+/// A folder among the code of `dir` that containers write: moved to where the site's are, with what is in it.
+pub(crate) fn folder(release: &Release, dir: &Path, path: &Path) -> io::Result<PathBuf> {
+    let (Some(home), Ok(path)) = (release.home(), path.strip_prefix(dir)) else {
+        return Ok(path.to_owned());
+    };
+    let path = path.to_owned();
+    if path.as_os_str().is_empty() {
+        return Ok(release.source());
+    }
+    let kept = home.data().join(&path);
+    let is_folder = true;
+    link(&home, release, &Place { path, is_folder })?;
+    Ok(kept)
 }
 
 /// Of a site that never served, nothing has to outlive its first release.

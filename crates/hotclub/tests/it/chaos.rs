@@ -2,6 +2,7 @@
 //! the same with the counts of [`count`]'s second argument, on the release build, and keeps the results.
 
 mod backups;
+mod containers;
 mod deadlines;
 mod deaths;
 mod deploys;

@@ -1,5 +1,6 @@
 //! Sites whose app is in a container. Everything that a test makes is in an engine of the tests' own.
 
+pub(crate) mod deploys;
 mod faults;
 mod serving;
 
@@ -10,18 +11,24 @@ use crate::up::up;
 /// A Django site in one file, built into an image whose ENTRYPOINT waits for nothing and whose user is not root.
 pub(crate) fn site(word: &str) -> Project {
     let project = Project::empty();
-    project.write("src/manage.py", MANAGE);
-    project.write("src/site_settings.py", SETTINGS);
-    project.write("src/app/__init__.py", "");
-    project.write("src/app/static/app/style.css", "body { color: black }\n");
-    project.write("src/views.py", &views(word));
-    project.write(
-        "src/entrypoint.sh",
-        "#!/bin/sh\necho entered >&2\nexec \"$@\"\n",
-    );
-    project.write("src/Dockerfile", DOCKERFILE);
-    project.write("hotclub.toml", CONFIG);
+    site_in(&project, "", word);
     project
+}
+
+/// The same in a folder (`NAME/`) of the project.
+pub(crate) fn site_in(project: &Project, folder: &str, word: &str) {
+    let write = |name: &str, text: &str| {
+        project.write(&format!("{folder}{name}"), text);
+    };
+    write("src/manage.py", MANAGE);
+    write("src/site_settings.py", SETTINGS);
+    write("src/app/__init__.py", "");
+    write("src/app/static/app/style.css", "body { color: black }\n");
+    write("src/views.py", &views(word));
+    let entrypoint = "#!/bin/sh\necho entered >&2\nexec \"$@\"\n";
+    write("src/entrypoint.sh", entrypoint);
+    write("src/Dockerfile", DOCKERFILE);
+    write("hotclub.toml", CONFIG);
 }
 
 pub(crate) fn up_in(docker: &Docker, project: &Project) -> Launch {
@@ -76,7 +83,7 @@ pub(crate) fn views(word: &str) -> String {
 }
 
 const VIEWS: &str = r#"
-import os, threading
+import os, pathlib, threading, time
 from django.core.files.base import ContentFile
 from django.core.files.storage import default_storage
 from django.core.wsgi import get_wsgi_application
@@ -93,10 +100,16 @@ def who(request):
 def waits_for_ever(request):
     threading.Event().wait()
 
+def held(request):
+    pathlib.Path("/srv/kept/held").touch()
+    while not pathlib.Path("/srv/kept/go").exists():
+        time.sleep(0.02)
+    return HttpResponse(WORD)
+
 def upload(request):
     name = default_storage.save("picture.txt", ContentFile(b"a picture"))
     return HttpResponse(default_storage.url(name))
 
-urlpatterns = [path("", home), path("who", who), path("hang", waits_for_ever), path("upload", upload)]
+urlpatterns = [path("", home), path("who", who), path("hang", waits_for_ever), path("upload", upload), path("held", held)]
 application = get_wsgi_application()
 "#;

@@ -49,7 +49,7 @@ fn deploys_and_rollbacks_under_load_lose_no_request() {
     program.stop();
 }
 
-fn home_pages() -> Weather {
+pub(super) fn home_pages() -> Weather {
     Weather {
         connections: 4,
         keep_alive: true,
