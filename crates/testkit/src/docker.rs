@@ -76,6 +76,10 @@ impl Docker {
         self.folder.path().join("docker.sock")
     }
 
+    pub fn pid(&self) -> u32 {
+        self.engine.id()
+    }
+
     /// What DOCKER_HOST says for it.
     pub fn host(&self) -> String {
         format!("unix://{}", self.socket().display())

@@ -27,7 +27,10 @@ fn deployed() -> String {
     let config = format!("hosts = [\"localhost\"]\n{CONFIG}");
     let volumes = "\"data:/srv/data\", \"src/kept:/srv/kept\"";
     config
-        .replace("timeout = \"2s\"", "workers = 2")
+        .replace(
+            "timeout = \"2s\"",
+            "workers = 2\ntimeout = \"300s\"\ngraceful_timeout = \"300s\"",
+        )
         .replace("\"data:/srv/data\"", volumes)
 }
 
@@ -83,7 +86,11 @@ fn releases_of_a_docker_site_are_gone_back_to_without_a_build_and_a_failed_one_l
 
     done(&server, &["rollback", "boxed"]);
     assert_eq!(home(&program, "localhost").1, "one");
-    assert_eq!(docker.containers("hotclub-boxed-app").len(), 1);
+    until("old containers to go", || {
+        (docker.containers("hotclub-boxed-app").len() == 1).then_some(())
+    });
+    // It had no site when it was started.
+    program.forget_descriptors();
     program.stop();
     assert_eq!(docker.containers(""), [""; 0], "nothing is left");
 
