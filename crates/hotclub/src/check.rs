@@ -22,7 +22,7 @@ pub(crate) async fn run(args: &CheckArgs, console: &Console) -> Result<(), Failu
         Some(file) => server(file, console).await,
         None => {
             let site = site_file::load(&args.dir, console)?;
-            let said = one(site, console).await?;
+            let said = Box::pin(one(site, console)).await?;
             writeln!(std::io::stdout(), "{said}")?;
             Ok(())
         }
