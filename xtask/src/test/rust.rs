@@ -19,7 +19,7 @@ const LIMIT: Duration = Duration::from_secs(2700);
 
 /// Tests with one of these words in their name need that thing; they are left out, and counted as
 /// skipped, where it is missing.
-const NAMED_NEEDS: [(&str, Need); 7] = [
+const NAMED_NEEDS: [(&str, Need); 8] = [
     ("browser", Need::Browser),
     ("postgres", Need::Postgres),
     ("docker::", Need::Docker),
