@@ -23,6 +23,12 @@ pub struct Docker {
 }
 
 impl Docker {
+    /// Why no container can be run on this machine, whatever is installed.
+    #[must_use]
+    pub fn forbidden() -> Option<String> {
+        std::fs::read_to_string(repository().join("target/docker/forbidden")).ok()
+    }
+
     /// Starts it, or says why there is none.
     pub fn start() -> Result<Self, String> {
         let home = repository().join("target/docker");

@@ -63,6 +63,17 @@ macro_rules! need {
     };
 }
 
+/// A [`Docker`], or the end of the test.
+#[macro_export]
+macro_rules! engine {
+    () => {
+        match $crate::Docker::forbidden() {
+            Some(reason) => return $crate::forbidden(&reason),
+            None => $crate::need!($crate::Docker::start()),
+        }
+    };
+}
+
 /// Says why a test is not run where the kernel forbids what it needs: nothing could be installed, also not in CI.
 pub fn forbidden(reason: &str) {
     eprintln!("skipped: {reason}");

@@ -3,7 +3,7 @@
 set -eu
 home=$1 python=$2 entrypoint=$3
 root=$home/rootfs
-rm -rf "$root" "$home/site" "$home/data" "$home/ready"
+rm -rf "$root" "$home/site" "$home/data" "$home/ready" "$home/forbidden"
 debootstrap --variant=minbase \
     --include=python3,python3-pip,python3-venv,ca-certificates,netcat-openbsd,postgresql-15 \
     bookworm "$root"
@@ -23,9 +23,14 @@ dockerd --data-root "$home/data" --exec-root "$run/exec" --pidfile "$run/pid" --
 engine=$!
 trap 'kill $engine; wait $engine || true; rm -rf "$run" "$root" "$home/site"' EXIT
 export DOCKER_HOST="unix://$run/sock"
+# Installed, but the kernel, or whatever this machine runs in, lets nobody run containers: said in HOME/forbidden.
+forbidden() {
+    { echo "no container can be run here: $1"; tail -n 3 "$home/dockerd.log"; } >"$home/forbidden"
+    exit 1
+}
 for _ in $(seq 300); do
     docker info >/dev/null 2>&1 && break
-    kill -0 $engine
+    kill -0 $engine 2>/dev/null || forbidden 'the engine ends'
     sleep 0.1
 done
 pack() {
@@ -34,6 +39,7 @@ pack() {
 }
 path='ENV PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin'
 pack | docker import --change "$path" --change 'CMD ["python3"]' - python:3.11-slim
+docker run --rm --network none python:3.11-slim true || forbidden 'the first one failed'
 # The same layer; what differs is what an image says of itself.
 printf '%s\n' 'FROM python:3.11-slim' 'ENV PGDATA=/var/lib/postgresql/data PG_MAJOR=15' \
     'ENTRYPOINT ["docker-entrypoint.sh"]' 'CMD ["postgres"]' 'STOPSIGNAL SIGINT' \

@@ -13,6 +13,7 @@ use std::time::{Duration, Instant};
 use hotclub_app::{Link, Parcel};
 use hotclub_front::{AccessLog, Keyring};
 use hotclub_supervise::{Ending, Process, RunAs};
+use tokio::sync::oneshot::error::TryRecvError;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use super::link::Socket;
@@ -304,22 +305,25 @@ async fn hear(
 async fn attend(
     mut process: Process,
     hearing: impl Future<Output = ()>,
-    farewell: oneshot::Receiver<Duration>,
+    mut farewell: oneshot::Receiver<Duration>,
 ) {
     tokio::pin!(hearing);
-    tokio::select! {
-        // First: one that was told to go may be gone before this is looked at.
-        biased;
-        grace = farewell => {
-            let grace = grace.unwrap_or_default();
-            if let Err(error) = process.wait_or_kill(grace).await {
-                tracing::warn!(%error, "the front's end is unknown");
-            }
-            return;
-        }
-        _ = process.wait() => {}
+    let told = tokio::select! {
+        grace = &mut farewell => Some(grace.unwrap_or_default()),
+        _ = process.wait() => None,
         // It closes the socket a moment before it is dead, or says what nobody understands.
-        () = &mut hearing => {}
+        () = &mut hearing => None,
+    };
+    // It is told before it can know: one that goes at once may be gone before the word is looked at.
+    let told = told.or_else(|| match farewell.try_recv() {
+        Err(TryRecvError::Empty) => None,
+        grace => Some(grace.unwrap_or_default()),
+    });
+    if let Some(grace) = told {
+        if let Err(error) = process.wait_or_kill(grace).await {
+            tracing::warn!(%error, "the front's end is unknown");
+        }
+        return;
     }
     match process.wait_or_kill(Duration::from_secs(1)).await {
         Ok(Ending::Graceful(status)) => {

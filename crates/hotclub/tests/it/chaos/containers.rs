@@ -1,6 +1,6 @@
 //! Deploys of a site in containers under load: no request is lost, and no container is left.
 
-use hotclub_testkit::{Docker, Storm, need, until};
+use hotclub_testkit::{Storm, engine, until};
 use serde_json::Value;
 
 use super::deploys::home_pages;
@@ -11,7 +11,7 @@ use crate::host::{done, home, text};
 
 #[test]
 fn deploys_of_a_docker_site_under_load_lose_no_request() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let (server, folder, mut program) = boxed(&docker, "0");
     // What is asked of the database has tests of its own.
     server.append("boxed/hotclub.toml", "[release]\ncommand = []\n");

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hotclub_testkit::{Docker, Launch, Program, Project, need, until, until_within};
+use hotclub_testkit::{Docker, Launch, Program, Project, engine, until, until_within};
 
 use super::{CONFIG, site_in, views};
 use crate::host::{done, home, host, kept, refused, server, text};
@@ -40,7 +40,7 @@ fn in_engine(docker: &Docker, server: &Project) -> Launch {
 
 #[test]
 fn releases_of_a_docker_site_are_gone_back_to_without_a_build_and_a_failed_one_leaves_nothing() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let (server, folder, mut program) = boxed(&docker, "one");
     let get = |program: &Program, path: &str| program.get_with(path, &[("Host", "localhost")]);
     assert_eq!(home(&program, "localhost"), (200, "one".to_owned()));

@@ -1,6 +1,6 @@
 //! What can be wrong with an engine, an image or a build, and what is said then.
 
-use hotclub_testkit::{Docker, need};
+use hotclub_testkit::engine;
 
 use super::{CONFIG, site, up_in};
 use crate::up::{refusal, says, up};
@@ -24,7 +24,7 @@ fn an_engine_that_is_not_running_is_named_with_its_socket() {
 
 #[test]
 fn a_docker_build_that_fails_is_a_short_message_and_a_log() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let project = site("x");
     let line = "RUN echo before && echo went-wrong >&2 && exit 3\n";
     project.append("src/Dockerfile", line);
@@ -49,7 +49,7 @@ fn a_docker_build_that_fails_is_a_short_message_and_a_log() {
 
 #[test]
 fn an_image_that_docker_cannot_get_is_named() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let project = site("x");
     let image = "image = \"registry.invalid/nobody/nothing:1\"";
     project.write("hotclub.toml", &CONFIG.replace("context = \"src\"", image));
@@ -65,7 +65,7 @@ fn an_image_that_docker_cannot_get_is_named() {
 
 #[test]
 fn what_is_not_hotclubs_in_docker_is_left_alone() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let project = site("x");
     docker.ask(&["network", "create", "hotclub-boxed"]);
     docker.ask(&[
@@ -93,7 +93,7 @@ fn what_is_not_hotclubs_in_docker_is_left_alone() {
 
 #[test]
 fn an_entrypoint_in_docker_that_ends_is_explained() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let project = site("x");
     project.write(
         "src/entrypoint.sh",

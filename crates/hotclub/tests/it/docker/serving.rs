@@ -3,13 +3,13 @@
 use std::collections::HashSet;
 use std::process::Command;
 
-use hotclub_testkit::{Docker, Load, Process, Signal, descendants, need, process, until};
+use hotclub_testkit::{Docker, Load, Process, Signal, descendants, engine, process, until};
 
 use super::{site, up_in, views};
 
 #[test]
 fn a_site_in_a_docker_container_is_served_through_a_socket_and_publishes_no_port() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let project = site("inside");
     let program = up_in(&docker, &project).serve();
     assert_eq!(program.get("/").expect(200).text(), "inside");
@@ -34,7 +34,7 @@ fn a_site_in_a_docker_container_is_served_through_a_socket_and_publishes_no_port
 
 #[test]
 fn reloads_of_a_docker_container_under_load_lose_nothing() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let project = site("old");
     let mut program = up_in(&docker, &project).serve();
     program.forget_descriptors();
@@ -60,7 +60,7 @@ fn reloads_of_a_docker_container_under_load_lose_nothing() {
 
 #[test]
 fn a_hung_and_a_killed_worker_in_a_docker_container_are_replaced() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let project = site("inside");
     let mut program = up_in(&docker, &project).allow(" ERROR ").serve();
     program.forget_descriptors();
@@ -93,7 +93,7 @@ fn a_hung_and_a_killed_worker_in_a_docker_container_are_replaced() {
 
 #[test]
 fn a_killed_hotclub_leaves_no_docker_container_to_the_next_one() {
-    let docker = need!(Docker::start());
+    let docker = engine!();
     let project = site("inside");
     up_in(&docker, &project).serve().kill();
     let program = up_in(&docker, &project).serve();
