@@ -72,7 +72,8 @@ pub(crate) fn keep(to: &Backend, change: impl FnOnce(&mut Cache)) -> Served {
     };
     change(&mut cache);
     let folder = tempfile::tempdir().unwrap();
-    start(
+    start_speaking(
+        true,
         folder,
         Limits::default(),
         TrustedProxies::default(),
@@ -107,12 +108,23 @@ fn start(
     trusted: TrustedProxies,
     site: impl FnOnce(Vec<String>) -> Site,
 ) -> Served {
+    start_speaking(false, folder, limits, trusted, site)
+}
+
+/// `h2c`: HTTP/2, too, with clients that begin with it.
+fn start_speaking(
+    h2c: bool,
+    folder: tempfile::TempDir,
+    limits: Limits,
+    trusted: TrustedProxies,
+    site: impl FnOnce(Vec<String>) -> Site,
+) -> Served {
     let log = Sink::File(folder.path().join("access.log"));
     let front = Front::start(Options {
         threads: 2,
         limits,
         trusted,
-        h2c: true,
+        h2c,
         proxy_protocol: false,
         log: Some(AccessLog::open(log, Format::Combined).unwrap()),
         buffers: Buffers::new(folder.path().to_owned(), BOUNDS),
