@@ -173,6 +173,7 @@ impl Generation {
             board: Arc::clone(&board),
             lanes: lanes.clone(),
             pids: vec![None; places],
+            told: vec![None; places],
             lane_events,
             requests: orders,
             status: status_sender,

@@ -50,6 +50,8 @@ pub(crate) struct Owner {
     pub(crate) board: Arc<Board>,
     pub(crate) lanes: Lanes,
     pub(crate) pids: Vec<Option<i32>>,
+    /// The numbers by which the fork server names them: others than ours, when it is in a container.
+    pub(crate) told: Vec<Option<i32>>,
     pub(crate) lane_events: mpsc::UnboundedReceiver<LaneEvent>,
     pub(crate) requests: mpsc::UnboundedReceiver<Request>,
     pub(crate) status: watch::Sender<Status>,
@@ -136,7 +138,7 @@ impl Owner {
                 signal,
                 maxrss,
                 ..
-            } if self.pids[place] == Some(pid) => {
+            } if [self.told[place], self.pids[place]].contains(&Some(pid)) => {
                 let exit = Exit {
                     pid: self.pids[place].unwrap_or(pid),
                     code,
@@ -153,6 +155,7 @@ impl Owner {
 
     /// Notes a new worker by the process id that it has here; a container has numbers of its own.
     fn settled(&mut self, place: usize, pid: i32) -> i32 {
+        self.told[place] = Some(pid);
         let Some(parent) = self.nursery.outside() else {
             self.pids[place] = Some(pid);
             return pid;
@@ -184,9 +187,11 @@ impl Owner {
     async fn exited(&mut self, place: usize, exit: Option<Exit>) {
         if let Some(exit) = exit {
             self.deaths.exited(place, exit);
-            self.make_known(place, exit.pid);
+            // On the board it stands by the number that it has for itself.
+            self.make_known(place, self.told[place].unwrap_or(exit.pid));
         }
         self.pids[place] = None;
+        self.told[place] = None;
         let useful = self.slots(place).any(|slot| self.board.view(slot).done > 0);
         self.step(Event::Exited { place, useful }).await;
     }
