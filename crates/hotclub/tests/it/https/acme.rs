@@ -1,12 +1,11 @@
 //! Certificates from an authority: pebble, which proves names as the real ones do.
 
 use std::fs;
-use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt;
 use std::path::PathBuf;
 use std::process::{Child, Command, Stdio};
 
-use hotclub_testkit::{Launch, Program, Project, until};
+use hotclub_testkit::{Launch, Program, Project, until, unused_port};
 
 use super::{certificate, curl, folder, run, s_client};
 use crate::hotclub;
@@ -19,11 +18,6 @@ pub(super) struct Pebble {
     management: u16,
     http: u16,
     https: u16,
-}
-
-fn free_port() -> u16 {
-    let socket = TcpListener::bind("127.0.0.1:0").unwrap();
-    socket.local_addr().unwrap().port()
 }
 
 fn quiet(program: &str) -> Command {
@@ -40,7 +34,7 @@ impl Pebble {
     pub(super) fn start(address: &str, keys: Option<&str>) -> Self {
         let folder = folder();
         let (chain, key) = certificate(folder.dir(), "pebble", &["localhost"]);
-        let [port, management, http, https, dns, mock] = std::array::from_fn(|_| free_port());
+        let [port, management, http, https, dns, mock] = std::array::from_fn(|_| unused_port());
         let config = serde_json::json!({ "pebble": {
             "listenAddress": format!("127.0.0.1:{port}"),
             "managementListenAddress": format!("127.0.0.1:{management}"),

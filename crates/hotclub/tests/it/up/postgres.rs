@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::Duration;
 
-use hotclub_testkit::{Postgres, Program, Project, Python, Signal, need, python};
+use hotclub_testkit::{Postgres, Program, Project, Python, Signal, need, python, unused_port};
 
 use super::{refusal, says, state_of, up};
 
@@ -188,12 +188,7 @@ fn a_postgres_that_refuses_is_told_apart_by_its_reason() {
         &refusal(foreign(&project, &cluster, "right", "nowhere")),
         &["nowhere"],
     );
-    // A port that was free a moment ago.
-    let port = std::net::TcpListener::bind("127.0.0.1:0")
-        .unwrap()
-        .local_addr()
-        .unwrap()
-        .port();
+    let port = unused_port();
     let nobody = foreign(&project, &cluster, "right", "site")
         .env("DB_HOST", "127.0.0.1")
         .env("DB_PORT", port.to_string());
