@@ -144,7 +144,12 @@ fn no_app_runs_as_root_unless_that_is_written() {
     let error = program.event(0, "error");
     says(
         &error,
-        &["is root's folder, and no app runs as root", "chown -R"],
+        &[
+            "no app runs as root",
+            "useradd --system",
+            "hotclub-shop",
+            "chown -R",
+        ],
     );
     assert_eq!(shop(&program, "/").status, 503);
     program.stop();
