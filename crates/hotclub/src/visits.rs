@@ -38,22 +38,29 @@ impl Visits {
     /// A line of the access log, without its end; `millis` since 1970.
     pub(crate) fn add(&self, site: &str, millis: u64, line: &str) {
         let mut sites = self.lock();
-        if sites.len() >= SITES && !sites.contains_key(site) {
-            return;
+        if !sites.contains_key(site) {
+            if sites.len() >= SITES {
+                return;
+            }
+            sites.insert(site.to_owned(), Site::default());
         }
+        let Some(site) = sites.get_mut(site) else {
+            return;
+        };
         let mut end = line.len().min(LONGEST);
         while !line.is_char_boundary(end) {
             end -= 1;
         }
         let at = UNIX_EPOCH + Duration::from_millis(millis.min(u64::from(u32::MAX) * 1000));
         let line = format!("{} front {}", stamp(at.into()), &line[..end]);
-        let site = sites.entry(site.to_owned()).or_default();
         if site.last.len() == KEPT {
             site.last.pop_front();
         }
-        site.last.push_back(line.clone());
-        // Nobody follows.
-        let _ = site.told.send(line);
+        if site.told.receiver_count() > 0 {
+            // Whoever followed may have left.
+            let _ = site.told.send(line.clone());
+        }
+        site.last.push_back(line);
     }
 
     /// The last lines, and those that come after them.

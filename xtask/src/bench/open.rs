@@ -14,6 +14,9 @@ use anyhow::{Context, Result};
 use rustix::event::Timespec;
 use rustix::event::epoll::{self, CreateFlags, EventData, EventFlags};
 
+use super::closed::Closed;
+use super::engine::Turn;
+use super::server::Server;
 use crate::http::HOST;
 use crate::interrupt;
 
@@ -49,7 +52,35 @@ pub(super) fn quantile(sorted: &[f64], share: f64) -> f64 {
     sorted.get(at).copied().unwrap_or(f64::NAN)
 }
 
-impl Open<'_> {
+impl Timings {
+    /// What was not answered with 200.
+    pub(super) fn bad(&self) -> u64 {
+        self.failed + self.refused.len() as u64
+    }
+}
+
+impl<'a> Open<'a> {
+    /// A page at a share of what its stack can do at 16 connections; whoever asks waits for ten seconds and no longer.
+    pub(super) fn at_share(
+        turn: &Turn<'_>,
+        server: &Server,
+        path: &'a str,
+        share: f64,
+    ) -> Result<Self> {
+        let capacity = turn.measure(&Closed::gets(&[path.to_owned()], 16), server)?;
+        Ok(Self {
+            path,
+            rate: capacity.requests_per_second * share,
+            length: turn.plan().measure,
+            patience: Duration::from_secs(10),
+        })
+    }
+
+    /// How many are due in all.
+    pub(super) fn requests(&self) -> f64 {
+        self.rate * self.length.as_secs_f64()
+    }
+
     pub(super) fn run(&self, server: SocketAddr) -> Result<Timings> {
         let request = format!("GET {} HTTP/1.1\r\nHost: {HOST}\r\n\r\n", self.path);
         let mut driver = Driver {

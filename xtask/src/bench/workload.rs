@@ -45,6 +45,19 @@ pub(super) trait Workload {
     fn turn(&self, turn: &Turn<'_>) -> Result<Vec<Reading>>;
 }
 
+/// Those of the stacks whose names are wanted.
+pub(super) fn chosen(usual: &[Rc<dyn Stack>], wanted: impl Fn(&str) -> bool) -> Vec<Rc<dyn Stack>> {
+    let stacks = usual.iter().filter(|stack| wanted(stack.name()));
+    stacks.cloned().collect()
+}
+
+/// Those that serve uploads: app servers alone do not, and HAProxy in front of one does not either.
+pub(super) fn serving_uploads(usual: &[Rc<dyn Stack>]) -> Vec<Rc<dyn Stack>> {
+    chosen(usual, |name| {
+        name.starts_with("hotclub") || name.contains('+') && !name.starts_with("haproxy")
+    })
+}
+
 /// In the order in which they are run and told.
 pub(super) fn all() -> Vec<Box<dyn Workload>> {
     workloads::all()

@@ -10,7 +10,9 @@ mod proxy_protocol;
 mod reload;
 mod signals;
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
 
 use hotclub_testkit::{Launch, Project, python, repository};
 
@@ -19,6 +21,31 @@ use crate::hotclub;
 /// An interpreter for apps that need nothing but the standard library.
 pub(crate) fn interpreter() -> PathBuf {
     python().map_or_else(|_| "python3".into(), |python| python.path().to_owned())
+}
+
+/// A server of a test's own that says its port on stdout. Ended when dropped.
+pub(crate) struct Helper {
+    child: Child,
+    pub(crate) port: u16,
+}
+
+impl Helper {
+    pub(crate) fn start(command: &mut Command) -> Self {
+        let command = command.stdin(Stdio::null()).stdout(Stdio::piped());
+        let mut child = command.spawn().unwrap();
+        let mut line = String::new();
+        let stdout = child.stdout.take().unwrap();
+        BufReader::new(stdout).read_line(&mut line).unwrap();
+        let port = line.trim().parse().unwrap();
+        Self { child, port }
+    }
+}
+
+impl Drop for Helper {
+    fn drop(&mut self) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+    }
 }
 
 /// `hotclub serve` of an app in `folder`, with `workers` of them, on a port of its own.

@@ -9,7 +9,7 @@ use crate::bench::closed::Closed;
 use crate::bench::engine::Turn;
 use crate::bench::site::Site;
 use crate::bench::stack::{Job, Stack};
-use crate::bench::workload::{Reading, Workload};
+use crate::bench::workload::{Reading, Workload, chosen};
 use crate::bench::world::World;
 
 pub(super) struct Files;
@@ -51,11 +51,7 @@ impl Workload for Files {
         // The app has no part in it: one stack a front.
         let fronts = ["hotclub", "nginx+gunicorn", "caddy+granian"];
         let wanted = |name: &str| name.starts_with("hotclub ") || fronts.contains(&name);
-        Ok(usual
-            .iter()
-            .filter(|stack| wanted(stack.name()))
-            .cloned()
-            .collect())
+        Ok(chosen(usual, wanted))
     }
 
     fn turn(&self, turn: &Turn<'_>) -> Result<Vec<Reading>> {

@@ -9,7 +9,7 @@ use crate::bench::engine::Turn;
 use crate::bench::memory;
 use crate::bench::plan::Extent;
 use crate::bench::stack::{self, Job, Stack};
-use crate::bench::workload::{Column, Reading, Workload};
+use crate::bench::workload::{Column, Reading, Workload, chosen};
 use crate::bench::world::World;
 
 pub(super) struct Memory;
@@ -34,11 +34,7 @@ impl Workload for Memory {
 
     fn stacks(&self, usual: &[Rc<dyn Stack>], world: &World) -> Result<Vec<Rc<dyn Stack>>> {
         // Without a front, `nginx+gunicorn` and `gunicorn` are one.
-        let mut stacks: Vec<_> = usual
-            .iter()
-            .filter(|stack| !stack.name().contains('+'))
-            .cloned()
-            .collect();
+        let mut stacks = chosen(usual, |name| !name.contains('+'));
         for name in ["gunicorn", "uwsgi"] {
             if usual
                 .iter()

@@ -1,11 +1,8 @@
 //! (i) Twice as many requests as the stack can answer: how many good answers, how late, and what becomes of
 //! the rest.
 
-use std::time::Duration;
-
 use anyhow::Result;
 
-use crate::bench::closed::Closed;
 use crate::bench::engine::Turn;
 use crate::bench::open::{Open, quantile};
 use crate::bench::workload::{Column, Reading, Workload};
@@ -34,18 +31,12 @@ impl Workload for Overload {
         let site = turn.world.portfolio()?;
         let paths = [site.path.clone()];
         let server = turn.serve(&turn.job(&site), &paths)?;
-        let most = turn
-            .measure(&Closed::gets(&paths, 16), &server)?
-            .requests_per_second;
-        let length = turn.plan().measure * 2;
         let load = Open {
-            path: &site.path,
-            rate: most * 2.0,
-            length,
-            patience: Duration::from_secs(10),
+            length: turn.plan().measure * 2,
+            ..Open::at_share(turn, &server, &site.path, 2.0)?
         };
         let timings = load.run(server.address)?;
-        let possible = most * length.as_secs_f64();
+        let possible = load.requests() / 2.0;
         let mut values = vec![
             // Some are answered after the last was asked: more than 100 % is possible.
             (GOOD, 100.0 * timings.good.len() as f64 / possible),

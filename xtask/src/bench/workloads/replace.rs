@@ -109,8 +109,7 @@ fn reload(server: &Server, path: &str) -> Result<(f64, f64)> {
         let load = scope.spawn(|| load.run(server.address));
         let renewed = renew(server, &old);
         let timings = load.join().unwrap_or_else(|_| bail!("the load ended"))?;
-        let failed = timings.failed + timings.refused.len() as u64;
-        Ok((renewed?, failed as f64))
+        Ok((renewed?, timings.bad() as f64))
     })
 }
 

@@ -2,18 +2,16 @@
 
 use std::rc::Rc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use anyhow::{Result, bail};
 
 use super::files;
-use crate::bench::closed::Closed;
 use crate::bench::crowd::Slow;
 use crate::bench::engine::Turn;
 use crate::bench::open::{Open, Timings, quantile};
 use crate::bench::server::Server;
 use crate::bench::stack::Stack;
-use crate::bench::workload::{Column, P99, Reading, Workload};
+use crate::bench::workload::{Column, P99, Reading, Workload, serving_uploads};
 use crate::bench::world::World;
 
 pub(super) struct SlowNetwork;
@@ -43,14 +41,7 @@ impl Workload for SlowNetwork {
     }
 
     fn stacks(&self, usual: &[Rc<dyn Stack>], _world: &World) -> Result<Vec<Rc<dyn Stack>>> {
-        let wanted = |name: &str| {
-            name.starts_with("hotclub") || name.contains('+') && !name.starts_with("haproxy")
-        };
-        Ok(usual
-            .iter()
-            .filter(|stack| wanted(stack.name()))
-            .cloned()
-            .collect())
+        Ok(serving_uploads(usual))
     }
 
     fn turn(&self, turn: &Turn<'_>) -> Result<Vec<Reading>> {
@@ -58,20 +49,14 @@ impl Workload for SlowNetwork {
         files::provide(&site)?;
         let paths = [site.path.clone()];
         let server = turn.serve(&turn.job(&site), &paths)?;
-        let most = turn
-            .measure(&Closed::gets(&paths, 16), &server)?
-            .requests_per_second;
         let load = Open {
-            path: &site.path,
-            rate: most * SHARE,
             length: turn.plan().measure * 2,
-            patience: Duration::from_secs(10),
+            ..Open::at_share(turn, &server, &site.path, SHARE)?
         };
         let alone = load.run(server.address)?;
         let (timings, slow) = disturbed(&load, &server)?;
-        let all = (load.rate * load.length.as_secs_f64()).max(1.0);
+        let all = load.requests().max(1.0);
         let (before, with) = (quantile(&alone.good, 0.99), quantile(&timings.good, 0.99));
-        let failed = timings.failed + timings.refused.len() as u64;
         Ok(vec![Reading {
             case: "200 slow clients".to_owned(),
             values: vec![
@@ -79,7 +64,7 @@ impl Workload for SlowNetwork {
                 (P99, with),
                 (ALONE, before),
                 (SLOW, slow as f64 / load.length.as_secs_f64()),
-                (FAILED, 100.0 * failed as f64 / all),
+                (FAILED, 100.0 * timings.bad() as f64 / all),
             ],
         }])
     }

@@ -9,7 +9,7 @@ use crate::bench::closed::Closed;
 use crate::bench::engine::Turn;
 use crate::bench::site::Site;
 use crate::bench::stack::{Job, Stack};
-use crate::bench::workload::{Column, P99, Reading, Workload};
+use crate::bench::workload::{Column, P99, Reading, Workload, serving_uploads};
 use crate::bench::world::World;
 
 pub(super) struct Visit;
@@ -32,14 +32,7 @@ impl Workload for Visit {
     }
 
     fn stacks(&self, usual: &[Rc<dyn Stack>], _world: &World) -> Result<Vec<Rc<dyn Stack>>> {
-        let wanted = |name: &str| {
-            name.starts_with("hotclub") || name.contains('+') && !name.starts_with("haproxy")
-        };
-        Ok(usual
-            .iter()
-            .filter(|stack| wanted(stack.name()))
-            .cloned()
-            .collect())
+        Ok(serving_uploads(usual))
     }
 
     fn turn(&self, turn: &Turn<'_>) -> Result<Vec<Reading>> {

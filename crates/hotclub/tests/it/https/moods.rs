@@ -1,73 +1,47 @@
 //! Authorities that refuse, and that want to be asked again sooner: pebble behind one with moods.
 
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use hotclub_testkit::{Project, until};
 
 use super::acme::{Pebble, kept, serves, up};
 use super::run;
-use crate::serve::interpreter;
+use crate::serve::{Helper, interpreter};
 
-/// Ended when dropped.
-struct Moody {
-    child: Child,
-    port: u16,
-}
-
-impl Moody {
-    fn before(pebble: &Pebble, mood: &str) -> Self {
-        pebble.folder.write("mood", mood);
-        let folder = pebble.folder.dir();
-        let mut child = Command::new(interpreter())
+fn moody(pebble: &Pebble, mood: &str) -> Helper {
+    pebble.folder.write("mood", mood);
+    Helper::start(
+        Command::new(interpreter())
             .arg(concat!(
                 env!("CARGO_MANIFEST_DIR"),
                 "/tests/it/https/moody.py"
             ))
             .args(["pebble.pem", "pebble.key", &pebble.port.to_string(), "mood"])
-            .current_dir(folder)
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let stdout = child.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        Self {
-            child,
-            port: line.trim().parse().unwrap(),
-        }
-    }
-
-    /// A site of pebble's that asks these authorities instead.
-    fn site(pebble: &Pebble, ports: &[u16]) -> Project {
-        let site = pebble.site("");
-        let text = fs::read_to_string(site.path("hotclub.toml")).unwrap();
-        let urls: Vec<_> = ports
-            .iter()
-            .map(|port| format!("\"https://127.0.0.1:{port}/dir\""))
-            .collect();
-        let before = format!("directory = \"https://127.0.0.1:{}/dir\"", pebble.port);
-        let after = format!("directories = [{}]", urls.join(", "));
-        assert!(text.contains(&before));
-        site.write("hotclub.toml", &text.replace(&before, &after));
-        site
-    }
+            .current_dir(pebble.folder.dir()),
+    )
 }
 
-impl Drop for Moody {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+/// A site of pebble's that asks these authorities instead.
+fn site_of(pebble: &Pebble, ports: &[u16]) -> Project {
+    let site = pebble.site("");
+    let text = fs::read_to_string(site.path("hotclub.toml")).unwrap();
+    let urls: Vec<_> = ports
+        .iter()
+        .map(|port| format!("\"https://127.0.0.1:{port}/dir\""))
+        .collect();
+    let before = format!("directory = \"https://127.0.0.1:{}/dir\"", pebble.port);
+    let after = format!("directories = [{}]", urls.join(", "));
+    assert!(text.contains(&before));
+    site.write("hotclub.toml", &text.replace(&before, &after));
+    site
 }
 
 #[test]
 fn an_authority_that_counts_too_many_orders_is_named_and_asked_in_an_hour() {
     let pebble = Pebble::start("127.0.0.1", None);
-    let moody = Moody::before(&pebble, "limited");
-    let site = Moody::site(&pebble, &[moody.port]);
+    let moody = moody(&pebble, "limited");
+    let site = site_of(&pebble, &[moody.port]);
     let program = up(&site).allow("there is no certificate").serve();
     program.says(&format!("127.0.0.1:{} refuses: ", moody.port));
     program.says("too many certificates already issued");
@@ -88,8 +62,8 @@ fn an_authority_that_counts_too_many_orders_is_named_and_asked_in_an_hour() {
 #[test]
 fn the_next_authority_is_asked_when_one_is_down_and_another_refuses() {
     let pebble = Pebble::start("127.0.0.1", None);
-    let moody = Moody::before(&pebble, "limited");
-    let site = Moody::site(&pebble, &[1, moody.port, pebble.port]);
+    let moody = moody(&pebble, "limited");
+    let site = site_of(&pebble, &[1, moody.port, pebble.port]);
     let program = up(&site).serve();
     program.says("127.0.0.1:1 cannot be asked");
     program.says("the next authority is asked");
@@ -101,8 +75,8 @@ fn the_next_authority_is_asked_when_one_is_down_and_another_refuses() {
 #[test]
 fn a_certificate_that_its_authority_wants_renewed_is_renewed() {
     let pebble = Pebble::start("127.0.0.1", None);
-    let moody = Moody::before(&pebble, "");
-    let site = Moody::site(&pebble, &[moody.port]);
+    let moody = moody(&pebble, "");
+    let site = site_of(&pebble, &[moody.port]);
     let program = up(&site).serve();
     program.says("a new certificate for a.test, www.a.test");
     let first = kept(&site);

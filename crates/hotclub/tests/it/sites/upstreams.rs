@@ -1,13 +1,12 @@
 //! `[[proxy]]` to https under `hotclub host`, whose front sees no file of the machine's but those that it was given.
 
-use std::io::{BufRead as _, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::process::Command;
 
 use hotclub_testkit::Project;
 
 use super::host::{host, server};
 use crate::https::certificate;
-use crate::serve::interpreter;
+use crate::serve::{Helper, interpreter};
 
 /// Says its port on stdout, then of each request what it was told. Arguments: certificate, key.
 const UPSTREAM: &str = r#"
@@ -35,42 +34,20 @@ print(server.server_port, flush=True)
 server.serve_forever()
 "#;
 
-/// Ended when dropped.
-struct Upstream {
-    child: Child,
-    port: u16,
-}
-
-impl Upstream {
-    /// Its certificate, `upstream.pem`, is for `localhost`.
-    fn start(folder: &Project) -> Self {
-        let (chain, key) = certificate(folder.dir(), "upstream", &["localhost"]);
-        let mut child = Command::new(interpreter())
+/// Its certificate, `upstream.pem`, is for `localhost`.
+fn upstream(folder: &Project) -> Helper {
+    let (chain, key) = certificate(folder.dir(), "upstream", &["localhost"]);
+    Helper::start(
+        Command::new(interpreter())
             .args(["-c", UPSTREAM])
-            .args([chain, key])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut line = String::new();
-        let stdout = child.stdout.take().unwrap();
-        BufReader::new(stdout).read_line(&mut line).unwrap();
-        let port = line.trim().parse().unwrap();
-        Self { child, port }
-    }
-}
-
-impl Drop for Upstream {
-    fn drop(&mut self) {
-        self.child.kill().unwrap();
-        self.child.wait().unwrap();
-    }
+            .args([chain, key]),
+    )
 }
 
 #[test]
 fn an_upstream_over_https_is_found_by_its_name_and_believed_by_its_certificate() {
     let server = server();
-    let upstream = Upstream::start(&server);
+    let upstream = upstream(&server);
     let proxy = |more: &str| {
         format!(
             "hosts = [\"a.example\"]\n[[proxy]]\nurl = \"/\"\nto = \"https://localhost:{}\"\n{more}",
