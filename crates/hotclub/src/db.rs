@@ -105,7 +105,7 @@ fn is_ours(project: &Project, database: &Database) -> bool {
     match database {
         Database::Managed(_) => true,
         Database::None => is_sqlite && project.contained.is_none(),
-        Database::Foreign => false,
+        Database::Foreign(_) => false,
     }
 }
 

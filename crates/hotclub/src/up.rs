@@ -61,7 +61,7 @@ pub(crate) async fn run(
                 }
             }
         }
-        Database::None | Database::Foreign => {}
+        Database::None | Database::Foreign(_) => {}
     }
     if outcome.is_ok() {
         console.event(&Event::Stopped, "stopped");

@@ -24,7 +24,7 @@ pub(crate) mod scratch;
 mod sqlite;
 pub(crate) mod store;
 
-pub(crate) use dump::{check, client_of, feed, restore};
+pub(crate) use dump::{check, client_of, feed, hex, restore};
 pub use fingerprint::{Fingerprint, Table};
 pub(crate) use fingerprint::{ready, take};
 pub use manifest::{Engine, Manifest, Media, Part, Proof, Reason};

@@ -3,13 +3,14 @@
 //!
 //! `programs` finds what is installed, `user` decides as whom it runs, `cluster` makes, starts and stops a
 //! data directory, `role` keeps the app's role and database, `ready` waits for any database, ours or not.
-//! `access` is the superuser's way in, `backup` and `restore` are what a site's data goes out and in by.
+//! `digest` tells whether what it says has changed. `access` is the superuser's way in, `backup` and `restore` are what a site's data goes out and in by.
 
 pub mod access;
 pub mod backup;
 pub mod cluster;
 mod command;
 mod connection;
+mod digest;
 mod error;
 mod password;
 pub mod programs;
@@ -23,6 +24,7 @@ pub mod user;
 pub use access::Access;
 pub use cluster::{Cluster, Options, Server, Stopped};
 pub use connection::Connection;
+pub use digest::digest;
 pub use error::Error;
 pub use programs::{Programs, Version};
 pub use ready::{

@@ -6,7 +6,7 @@ use hotclub_config::Engine;
 use hotclub_django::database::{self, Connection};
 use hotclub_django::inspection::{Database as Settings, Inspection};
 use hotclub_django::learn::{Managed, learn};
-use hotclub_postgres::{Cluster, Options, RunAs, Server, Target, programs, wait_ready};
+use hotclub_postgres::{Cluster, Options, Ready, RunAs, Server, Target, programs, wait_ready};
 
 use crate::console::{Console, Failure};
 use crate::project::learnt::{self, Learnt};
@@ -22,8 +22,8 @@ const GENERATIONS: u32 = 2;
 pub(crate) enum Database {
     /// Not made ready by us: SQLite, or something we do not know.
     None,
-    /// PostgreSQL that somebody else runs.
-    Foreign,
+    /// PostgreSQL that somebody else runs, and where it lets us in ourselves.
+    Foreign(Option<Target>),
     /// A cluster of our own.
     Managed(Server),
 }
@@ -95,7 +95,7 @@ pub(crate) async fn resettle(
 ) -> Result<(), Failure> {
     let server = match held {
         Database::Managed(server) => Some(server),
-        Database::None | Database::Foreign => None,
+        Database::None | Database::Foreign(_) => None,
     };
     let (managed, _) = decide(project, state, console, server).await?;
     if managed != server.is_some() {
@@ -331,7 +331,7 @@ async fn foreign(project: &Project) -> Result<Database, Failure> {
     };
     if project.contained.is_some() {
         // Its name may be known in the container's network only: the migrations will find out.
-        return Ok(Database::Foreign);
+        return Ok(Database::Foreign(None));
     }
     let app = project.app()?;
     let value = |name: &str| {
@@ -343,7 +343,7 @@ async fn foreign(project: &Project) -> Result<Database, Failure> {
     let password = database::password(&project.inspection.env, value);
     if database.has_password && password.is_none() {
         // The password is in the settings themselves: the migrations will find out.
-        return Ok(Database::Foreign);
+        return Ok(Database::Foreign(None));
     }
     let target = Target {
         place: hotclub_postgres::ready::Place::new(&database.host, database.port.parse().ok()),
@@ -354,7 +354,8 @@ async fn foreign(project: &Project) -> Result<Database, Failure> {
     };
     let wait: Duration = project.site.database.wait;
     match wait_ready(&target, wait).await {
-        Ok(_) => Ok(Database::Foreign),
+        Ok(Ready::Answered { .. }) => Ok(Database::Foreign(Some(target))),
+        Ok(Ready::BehindTls) => Ok(Database::Foreign(None)),
         Err(error) => Err(Failure::of_step(&error, Some(error.hint()))),
     }
 }

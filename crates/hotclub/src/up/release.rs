@@ -17,6 +17,10 @@ use crate::console::{Console, Failure};
 use crate::project::{Project, State, memory};
 use crate::releases::Release;
 
+/// What Django notes of each migration, the moment it was applied included.
+const APPLIED: &str =
+    "SELECT concat_ws(' ', app, name, applied) FROM django_migrations ORDER BY id";
+
 /// The static files of this start.
 #[derive(Debug)]
 pub(crate) struct Statics {
@@ -104,7 +108,7 @@ async fn release(
     let code = app.sources(&[], std::slice::from_ref(&app.state));
     let circumstances =
         |place: &str| format!("{code} {} {commands:?} {place}", app.environment.digest);
-    let before = identity(project, database);
+    let before = identity(project, database).await;
     let same = |place| memory::recall::<Outcome>(&file, &circumstances(place)).is_some();
     // Once a release, whatever others do to the database behind our back.
     let is_released = match state.release {
@@ -123,7 +127,7 @@ async fn release(
     migrate::run(app, &commands, turn.file(), &report)
         .await
         .map_err(|error| Failure::of_step(&error, error.hint()))?;
-    let place = identity(project, database);
+    let place = identity(project, database).await;
     if state.release.is_some() || place.is_some() {
         let place = place.unwrap_or_default();
         memory::keep(&file, &circumstances(&place), outcome)?;
@@ -132,15 +136,16 @@ async fn release(
     Ok(())
 }
 
-/// Tells one database from another; `None` for one that others may change behind our back.
-fn identity(project: &Project, database: &Database) -> Option<String> {
+/// Tells one database from another, and one that others may migrate from what it was; `None` where that is not
+/// to be found out.
+async fn identity(project: &Project, database: &Database) -> Option<String> {
     match database {
         Database::Managed(server) => {
             let data = server.cluster().log_file();
             let made = std::fs::metadata(data.parent()?).ok()?;
             Some(format!("cluster {}:{}", made.dev(), made.ino()))
         }
-        Database::Foreign => None,
+        Database::Foreign(target) => hotclub_postgres::digest(target.as_ref()?, APPLIED).await,
         Database::None => {
             let default = project
                 .inspection

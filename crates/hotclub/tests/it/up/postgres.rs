@@ -173,6 +173,28 @@ fn a_postgres_of_the_users_own_is_used_as_it_is() {
 }
 
 #[test]
+fn a_postgres_of_the_users_own_is_migrated_again_only_once_somebody_changed_it() {
+    let python = need!(python());
+    let cluster = need!(Postgres::start());
+    let project = project(&python, DB_SETTINGS, &[]);
+    let start = || {
+        let program = foreign(&project, &cluster, "right", "site").serve();
+        count(&program, "postgresql 0");
+        let migrations = state_of(&program, "migrations");
+        program.stop();
+        migrations
+    };
+    assert_eq!(start(), "done");
+    assert_eq!(start(), "skipped");
+    cluster.psql(
+        "site",
+        "drop table django_session; delete from django_migrations where app = 'sessions'",
+    );
+    assert_eq!(start(), "done");
+    assert_eq!(start(), "skipped");
+}
+
+#[test]
 fn a_postgres_that_refuses_is_told_apart_by_its_reason() {
     let python = need!(python());
     let cluster = need!(Postgres::start());
