@@ -184,6 +184,7 @@ class ForkServer:
 
     def _fork(self, message: "dict[str, Any]", descriptors: "list[int]") -> None:
         slot = int(message["slot"])
+        parent = os.getpid()
         expected = self._generation.threads * self._generation.lanes
         try:
             if len(descriptors) != expected:
@@ -204,7 +205,7 @@ class ForkServer:
             return
         if pid == 0:
             os.close(news)
-            self._become_worker(worker.Birth(slot, descriptors, news_out, self._app))
+            self._become_worker(worker.Birth(slot, descriptors, news_out, self._app, parent))
         os.close(news_out)
         # Without this the front would not see the end of a dead worker's stream.
         close_all(descriptors)

@@ -74,6 +74,8 @@ class Birth(NamedTuple):
     news: int
     #: The app, when the fork server has imported it.
     app: Optional[Callable[..., Any]]
+    #: The fork server's process id.
+    parent: int
 
 
 def live(generation: Generation, birth: Birth) -> NoReturn:
@@ -104,6 +106,9 @@ class Worker:
     def run(self) -> int:
         name_process("hotclub-worker")
         os.setpgid(0, 0)
+        if os.getppid() != self._birth.parent:
+            # An orphan before it was anything: its place may be another's by now.
+            return LEFT
         self._claim_slots()
         app = self._birth.app
         if app is None:
