@@ -4,17 +4,16 @@ use std::hash::{BuildHasher, RandomState};
 use std::time::{Duration, SystemTime};
 
 use crate::expiry::Leaf;
-use crate::order::{self, Desk, Trouble};
+use crate::office::Office;
 use crate::schedule::{Event, State, step};
+use crate::trouble::Trouble;
 use crate::{Issued, Show, Shower, Wish, store};
 
 /// No wait is longer, so that a clock that was set, or a machine that slept, is noticed.
 const LONGEST_WAIT: Duration = Duration::from_secs(3600);
-/// For all of an order, so that an authority that says nothing holds nothing up.
-const ORDER: Duration = Duration::from_secs(600);
 
 /// Keeps a certificate for `wish`, forever. The one that is stored is for the caller to show ([`crate::stored`]).
-pub async fn keep(wish: Wish, show: Shower) {
+pub async fn keep(wish: Wish, show: Shower, office: Office) {
     let spread = chance();
     let held = store::stored(&wish.folder, &wish.site).and_then(|held| Leaf::read(&held.chain));
     let mut event = match held {
@@ -31,8 +30,8 @@ pub async fn keep(wish: Wish, show: Shower) {
             tell(&wish, until);
         }
         event = match wait {
-            Some(until) => rest(&wish, state, until.min(SystemTime::now() + pause), &show).await,
-            None => ordered(&wish, &show).await,
+            Some(until) => rest(&wish, state, until.min(SystemTime::now() + pause), &office).await,
+            None => ordered(&wish, &show, &office).await,
         };
         // Not all at the same time.
         pause = LONGEST_WAIT.mul_f64(0.75 + spread / 4.0);
@@ -49,12 +48,12 @@ fn tell(wish: &Wish, until: SystemTime) {
 }
 
 /// Waits, then asks the authority whether it wants the next order sooner.
-async fn rest(wish: &Wish, state: State, until: SystemTime, show: &Shower) -> Event {
+async fn rest(wish: &Wish, state: State, until: SystemTime, office: &Office) -> Event {
     let left = until.duration_since(SystemTime::now()).unwrap_or_default();
     tokio::time::sleep(left).await;
     match state {
         State::Resting { renew_at } if renew_at > SystemTime::now() => {
-            suggested(wish, show).await.unwrap_or(Event::Due)
+            suggested(wish, office).await.unwrap_or(Event::Due)
         }
         _ => Event::Due,
     }
@@ -62,27 +61,19 @@ async fn rest(wish: &Wish, state: State, until: SystemTime, show: &Shower) -> Ev
 
 /// What the authority says about renewal, where it says anything (RFC 9773). Of several, the one that made the
 /// certificate is the one that knows it.
-async fn suggested(wish: &Wish, show: &Shower) -> Option<Event> {
+async fn suggested(wish: &Wish, office: &Office) -> Option<Event> {
     let held = store::stored(&wish.folder, &wish.site)?;
     let id = Leaf::read(&held.chain)?.id?;
     for directory in &wish.directories {
-        let asked = async {
-            let desk = Desk::new(directory, show);
-            let account = order::account(wish, &desk).await.ok()?;
-            account.renewal_info(&id).await.ok()
-        };
-        if let Ok(Some((info, _))) = tokio::time::timeout(ORDER, asked).await {
-            return Some(Event::Suggested {
-                start: info.suggested_window.start.into(),
-                end: info.suggested_window.end.into(),
-            });
+        if let Some((start, end)) = office.window(wish, directory, &id).await {
+            return Some(Event::Suggested { start, end });
         }
     }
     None
 }
 
-async fn ordered(wish: &Wish, show: &Shower) -> Event {
-    let outcome = order_anywhere(wish, show).await;
+async fn ordered(wish: &Wish, show: &Shower, office: &Office) -> Event {
+    let outcome = order_anywhere(wish, show, office).await;
     show(Show::NoChallenge);
     let issued = match outcome {
         Ok(issued) => issued,
@@ -100,7 +91,7 @@ async fn ordered(wish: &Wish, show: &Shower) -> Event {
     };
     if let Err(error) = store::keep_certificate(&wish.folder, &wish.site, &issued) {
         // It serves as long as we do.
-        let trouble = Trouble::State(error);
+        let trouble = Trouble::State(error.to_string());
         tracing::error!(site = wish.site, "{trouble}\nhint: {}", trouble.hint());
     }
     show(Show::Certificate(issued));
@@ -113,20 +104,16 @@ async fn ordered(wish: &Wish, show: &Shower) -> Event {
 }
 
 /// One authority after another.
-async fn order_anywhere(wish: &Wish, show: &Shower) -> Result<Issued, Trouble> {
+async fn order_anywhere(wish: &Wish, show: &Shower, office: &Office) -> Result<Issued, Trouble> {
     let mut last: Option<Trouble> = None;
     for directory in &wish.directories {
         if let Some(trouble) = &last {
             tracing::warn!(site = wish.site, "{trouble}; the next authority is asked");
         }
-        let asked = order::obtain(wish, directory, show);
-        last = Some(match tokio::time::timeout(ORDER, asked).await {
-            Ok(Ok(issued)) => return Ok(issued),
-            Ok(Err(trouble)) => trouble,
-            Err(_) => Trouble::Slow {
-                authority: directory.clone(),
-            },
-        });
+        match office.obtain(wish, directory, show).await {
+            Ok(issued) => return Ok(issued),
+            Err(trouble) => last = Some(trouble),
+        }
     }
     Err(last.unwrap_or(Trouble::Slow {
         authority: "nobody".to_owned(),

@@ -1,23 +1,36 @@
 //! Certificates from authorities, by ACME (RFC 8555), kept and renewed. Knows no listener: what an authority is
 //! to find, and each new certificate, is handed to whoever asked.
 //!
-//! `schedule` decides when (pure), `order` talks to an authority, `store` keeps accounts and certificates,
-//! `keeper` is the loop of the three; `wire` carries what is said.
+//! Two sides, which are two processes. The supervisor's: `schedule` decides when (pure), `store` keeps accounts and
+//! certificates, `office` makes keys and sends clerks, `keeper` is the loop of the three. The clerk's: `order` talks to
+//! an authority, `wire` carries what is said. Between them `errand`, and `trouble` that goes from one to the other. What
+//! starts a process, and holds it, is the caller's.
 
+mod errand;
 mod expiry;
 mod keeper;
+mod office;
 mod order;
 mod schedule;
 mod store;
+mod trouble;
 mod wire;
 
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::SystemTime;
 
+use serde::{Deserialize, Serialize};
+
+pub use errand::{Errand, Outcome, Proof, Word};
 pub use keeper::keep;
-pub use order::Trouble;
+pub use office::{Dispatch, Hear, Office};
+pub use order::Clerk;
 pub use store::stored;
+pub use trouble::Trouble;
+
+/// Bytes of a chain, which are a few thousand.
+const LONGEST_CHAIN: usize = 48 << 10;
 
 /// Until when the first certificate of a chain (PEM) is valid.
 #[must_use]
@@ -60,7 +73,7 @@ impl std::fmt::Debug for ExternalAccount {
 }
 
 /// How the authority sees that a name is ours.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Challenge {
     /// A text on port 80 (RFC 8555, 8.3).
     Http01,

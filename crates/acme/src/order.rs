@@ -1,202 +1,227 @@
-//! One order at one authority: account, order, proofs, certificate. The thin part around the client.
+//! The clerk's side, in a process of its own: one errand at one authority. The thin part around the client.
 
-use std::time::Duration;
+use std::io;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use base64::Engine as _;
-use base64::prelude::{BASE64_STANDARD_NO_PAD, BASE64_URL_SAFE_NO_PAD};
 use instant_acme::{
-    Account, AccountCredentials, AuthorizationStatus, ChallengeType, Error, ExternalAccountKey,
-    Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
+    Account, AccountCredentials, AuthorizationStatus, CertificateIdentifier, ChallengeType, Error,
+    ExternalAccountKey, Identifier, NewAccount, NewOrder, Order, OrderStatus, RetryPolicy,
 };
-use rcgen::{CertificateParams, CustomExtension, KeyPair};
+use rustls::ClientConfig;
 
-use crate::wire::{Later, Wire};
-use crate::{Challenge, Issued, Show, Shower, Wish, store};
+use crate::errand::{self, Errand, Matter, Outcome, Proof, Wanted, Word};
+use crate::trouble::{PATIENCE, Trouble, name_of};
+use crate::wire::{Later, Wire, trust};
+use crate::{Challenge, LONGEST_CHAIN};
 
-/// How long an authority may look at proofs, and again at the request.
-const PATIENCE: Duration = Duration::from_secs(120);
 /// Orders that are begun because of a nonce that was refused, which says nothing of them (RFC 8555, 6.5). The client
 /// itself sends each message three times.
 const BEGINNINGS: usize = 8;
+/// For the account: meanwhile other sites that lack one wait.
+const ACQUAINTANCE: Duration = Duration::from_secs(60);
 
-/// Why there is no new certificate.
-#[derive(Debug, thiserror::Error)]
-pub enum Trouble {
-    #[error("{authority} cannot be asked: {cause}")]
-    Unreachable { authority: String, cause: String },
-    #[error("{authority} refuses: {cause}")]
-    Refused {
-        authority: String,
-        cause: String,
-        rate_limited: bool,
-        /// When it wants to be asked again, if it says so.
-        retry_after: Option<Duration>,
-    },
-    #[error("{authority} refused one nonce after another")]
-    Nonce { authority: String },
-    #[error("{authority} did not find the proof for {name}: {cause}")]
-    Unproven {
-        authority: String,
-        name: String,
-        cause: String,
-    },
-    #[error("{authority} took longer than {0:?}", PATIENCE)]
-    Slow { authority: String },
-    #[error("the key of the external account is no Base64")]
-    ExternalKey,
-    #[error("the account or the certificate cannot be kept: {0}")]
-    State(std::io::Error),
-}
-
-impl Trouble {
-    /// What to do about it.
-    #[must_use]
-    pub fn hint(&self) -> &'static str {
-        match self {
-            Self::Unreachable { .. } | Self::Slow { .. } => {
-                "it is tried again; is the network up, and does this machine trust the authority's own certificate?"
-            }
-            Self::Refused {
-                rate_limited: true, ..
-            } => {
-                "it is tried again in an hour or later; use staging = true while you try things out"
-            }
-            Self::Nonce { .. } => "it is tried again; a proxy between may keep what it must not",
-            Self::Refused { .. } => "the authority's words say what it wants; it is tried again",
-            Self::Unproven { .. } => {
-                "the name's A and AAAA records must lead to this machine, and ports 80 (http-01) and 443 (tls-alpn-01) \
-                 must be reachable from the internet; it is tried again"
-            }
-            Self::ExternalKey => "copy it once more from the authority's page",
-            Self::State(_) => "see to the state folder's disk and its owner",
-        }
-    }
-
-    pub(crate) fn retry_after(&self) -> Option<Duration> {
-        match self {
-            Self::Refused { retry_after, .. } => *retry_after,
-            _ => None,
-        }
-    }
-
-    pub(crate) fn is_rate_limited(&self) -> bool {
-        matches!(
-            self,
-            Self::Refused {
-                rate_limited: true,
-                ..
-            }
-        )
-    }
-}
-
-/// A certificate for all names from one authority. What it is shown for that is not taken back here.
-pub(crate) async fn obtain(wish: &Wish, directory: &str, show: &Shower) -> Result<Issued, Trouble> {
-    let desk = Desk::new(directory, show);
-    for _ in 1..BEGINNINGS {
-        match attempt(wish, &desk).await {
-            Err(Trouble::Nonce { .. }) => tracing::debug!(site = wish.site, "a nonce was refused"),
-            outcome => return outcome,
-        }
-    }
-    attempt(wish, &desk).await
-}
-
-async fn attempt(wish: &Wish, desk: &Desk<'_>) -> Result<Issued, Trouble> {
-    let account = account(wish, desk).await?;
-    let names: Vec<_> = wish.names.iter().cloned().map(Identifier::Dns).collect();
-    let mut order = account
-        .new_order(&NewOrder::new(&names))
-        .await
-        .map_err(|error| desk.trouble(error))?;
-    desk.prove(&mut order, wish.challenge).await?;
-    let retries = RetryPolicy::default().timeout(PATIENCE);
-    match order.poll_ready(&retries).await {
-        Ok(OrderStatus::Ready | OrderStatus::Valid) => {}
-        Err(error) if is_nonce(&error) => return Err(desk.trouble(error)),
-        Ok(_) | Err(Error::Api(_)) => return Err(desk.unproven(&mut order).await),
-        Err(error) => return Err(desk.trouble(error)),
-    }
-    let key = order
-        .finalize()
-        .await
-        .map_err(|error| desk.trouble(error))?;
-    let chain = order
-        .poll_certificate(&retries)
-        .await
-        .map_err(|error| desk.trouble(error))?;
-    Ok(Issued { chain, key })
-}
-
-/// The account that is kept, or a new one.
-pub(crate) async fn account(wish: &Wish, desk: &Desk<'_>) -> Result<Account, Trouble> {
-    let file = store::account_file(&wish.folder, desk.directory);
-    let builder = || {
-        let wire = Wire::new(wish.ca.as_deref(), &desk.later);
-        let wire = wire.map_err(|error| desk.trouble(error))?;
-        Ok(Account::builder_with_http(Box::new(wire)))
-    };
-    let kept = std::fs::read(&file).ok();
-    let kept = kept.and_then(|text| serde_json::from_slice::<AccountCredentials>(&text).ok());
-    if let Some(kept) = kept {
-        return builder()?
-            .from_credentials(kept)
-            .await
-            .map_err(|error| desk.trouble(error));
-    }
-    let contact = wish.email.as_ref().map(|email| format!("mailto:{email}"));
-    let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
-    let new = NewAccount {
-        contact: &contact,
-        terms_of_service_agreed: true,
-        only_return_existing: false,
-    };
-    let external = external_key(wish)?;
-    let (account, credentials) = builder()?
-        .create(&new, desk.directory.to_owned(), external.as_ref())
-        .await
-        .map_err(|error| desk.trouble(error))?;
-    let text = serde_json::to_vec(&credentials).map_err(|error| Trouble::State(error.into()))?;
-    store::write(&file, &text).map_err(Trouble::State)?;
-    Ok(account)
-}
-
-fn external_key(wish: &Wish) -> Result<Option<ExternalAccountKey>, Trouble> {
-    let Some(external) = &wish.external_account else {
-        return Ok(None);
-    };
-    let text = external.hmac.trim().trim_end_matches('=');
-    let key = BASE64_URL_SAFE_NO_PAD
-        .decode(text)
-        .or_else(|_| BASE64_STANDARD_NO_PAD.decode(text))
-        .map_err(|_| Trouble::ExternalKey)?;
-    Ok(Some(ExternalAccountKey::new(external.key_id.clone(), &key)))
-}
-
-/// One authority, and where its questions are answered.
-pub(crate) struct Desk<'a> {
-    pub(crate) directory: &'a str,
-    pub(crate) show: &'a Shower,
+/// An errand that can be run.
+pub struct Clerk {
+    errand: Errand,
+    trusted: Result<ClientConfig, Trouble>,
     later: Later,
 }
 
-impl<'a> Desk<'a> {
-    pub(crate) fn new(directory: &'a str, show: &'a Shower) -> Self {
-        Self {
-            directory,
-            show,
-            later: Later::default(),
-        }
+impl std::fmt::Debug for Clerk {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.errand.fmt(f)
     }
 }
 
-impl Desk<'_> {
-    fn authority(&self) -> String {
-        let host = self.directory.split('/').nth(2);
-        host.unwrap_or(self.directory).to_owned()
+/// It cannot go on.
+enum Stop {
+    Trouble(Trouble),
+    /// Nobody hears it any more.
+    Unheard(io::Error),
+}
+
+impl From<Trouble> for Stop {
+    fn from(trouble: Trouble) -> Self {
+        Self::Trouble(trouble)
+    }
+}
+
+impl From<io::Error> for Stop {
+    fn from(error: io::Error) -> Self {
+        Self::Unheard(error)
+    }
+}
+
+impl Clerk {
+    /// Reads which authorities this machine believes: the last that it has to read.
+    #[must_use]
+    pub fn new(errand: Errand) -> Self {
+        let trusted = trust(errand.ca.as_deref()).map_err(|error| Trouble::Unreachable {
+            authority: name_of(&errand.directory),
+            cause: causes(&error),
+        });
+        Self {
+            errand,
+            trusted,
+            later: Later::default(),
+        }
     }
 
-    async fn prove(&self, order: &mut Order, kind: Challenge) -> Result<(), Trouble> {
+    /// Runs the errand. `say` returns once the word was heard.
+    ///
+    /// # Errors
+    /// When nobody hears it.
+    pub async fn run(mut self, say: impl AsyncFn(Word) -> io::Result<()>) -> io::Result<()> {
+        let outcome = match self.errand.matter.clone() {
+            Matter::Order(wanted) => {
+                let chain = self.obtain(&wanted, &say).await;
+                chain.map(Outcome::Certificate)
+            }
+            Matter::Renewal { authority, serial } => {
+                let id = CertificateIdentifier {
+                    authority_key_identifier: authority.into(),
+                    serial: serial.into(),
+                };
+                self.suggested(&id, &say).await
+            }
+        };
+        match outcome {
+            Ok(outcome) => say(Word::Done(outcome)).await,
+            Err(Stop::Trouble(trouble)) => say(Word::Done(Outcome::Trouble(trouble))).await,
+            Err(Stop::Unheard(error)) => Err(error),
+        }
+    }
+
+    /// What the authority says about renewal, where it says anything (RFC 9773).
+    async fn suggested(
+        &mut self,
+        id: &CertificateIdentifier<'_>,
+        say: &impl AsyncFn(Word) -> io::Result<()>,
+    ) -> Result<Outcome, Stop> {
+        let account = self.account(say).await?;
+        let (info, _) = account
+            .renewal_info(id)
+            .await
+            .map_err(|error| self.trouble(error))?;
+        let window = info.suggested_window;
+        let [start, end] = [window.start, window.end].map(|time| {
+            let time: SystemTime = time.into();
+            time.duration_since(UNIX_EPOCH).unwrap_or_default()
+        });
+        Ok(Outcome::Window(start, end))
+    }
+
+    /// A certificate for all names. What is shown for that is not taken back here.
+    async fn obtain(
+        &mut self,
+        wanted: &Wanted,
+        say: &impl AsyncFn(Word) -> io::Result<()>,
+    ) -> Result<String, Stop> {
+        for _ in 1..BEGINNINGS {
+            match self.attempt(wanted, say).await {
+                Err(Stop::Trouble(Trouble::Nonce { .. })) => {
+                    tracing::debug!("a nonce was refused");
+                }
+                outcome => return outcome,
+            }
+        }
+        self.attempt(wanted, say).await
+    }
+
+    async fn attempt(
+        &mut self,
+        wanted: &Wanted,
+        say: &impl AsyncFn(Word) -> io::Result<()>,
+    ) -> Result<String, Stop> {
+        let account = self.account(say).await?;
+        let names: Vec<_> = wanted.names.iter().cloned().map(Identifier::Dns).collect();
+        let mut order = account
+            .new_order(&NewOrder::new(&names))
+            .await
+            .map_err(|error| self.trouble(error))?;
+        self.prove(&mut order, wanted.challenge, say).await?;
+        let retries = RetryPolicy::default().timeout(PATIENCE);
+        match order.poll_ready(&retries).await {
+            Ok(OrderStatus::Invalid) => {
+                let invalid = self.refused("the order is invalid".to_owned());
+                return Err(self.unproven(&mut order, invalid).await.into());
+            }
+            Ok(_) => {}
+            // Some authorities say it of the order, too.
+            Err(error @ Error::Api(_)) if order.state().status == OrderStatus::Invalid => {
+                let said = self.trouble(error);
+                return Err(self.unproven(&mut order, said).await.into());
+            }
+            Err(error) => return Err(self.trouble(error).into()),
+        }
+        order
+            .finalize_csr(&wanted.request)
+            .await
+            .map_err(|error| self.trouble(error))?;
+        let chain = order
+            .poll_certificate(&retries)
+            .await
+            .map_err(|error| self.trouble(error))?;
+        if chain.len() > LONGEST_CHAIN {
+            return Err(self.refused("its chain is too long".to_owned()).into());
+        }
+        Ok(chain)
+    }
+
+    /// The account that is kept, or a new one.
+    async fn account(
+        &mut self,
+        say: &impl AsyncFn(Word) -> io::Result<()>,
+    ) -> Result<Account, Stop> {
+        let slow = || Trouble::Slow {
+            authority: self.authority(),
+        };
+        let found = tokio::time::timeout(ACQUAINTANCE, self.find_account()).await;
+        let (account, new) = found.map_err(|_| slow())??;
+        if let Some(text) = new {
+            self.errand.account = errand::Account::Kept(text.clone());
+            say(Word::Account(text)).await?;
+        }
+        Ok(account)
+    }
+
+    /// With what is to be kept of it if it is new.
+    async fn find_account(&self) -> Result<(Account, Option<String>), Trouble> {
+        let trusted = self.trusted.clone()?;
+        let builder = Account::builder_with_http(Box::new(Wire::new(trusted, &self.later)));
+        let trouble = |error| self.trouble(error);
+        let broken = |error: serde_json::Error| Trouble::State(error.to_string());
+        match &self.errand.account {
+            errand::Account::Kept(text) => {
+                let kept: AccountCredentials = serde_json::from_str(text).map_err(broken)?;
+                let account = builder.from_credentials(kept).await.map_err(trouble)?;
+                Ok((account, None))
+            }
+            errand::Account::New { email, external } => {
+                let contact = email.as_ref().map(|email| format!("mailto:{email}"));
+                let contact: Vec<&str> = contact.iter().map(String::as_str).collect();
+                let new = NewAccount {
+                    contact: &contact,
+                    terms_of_service_agreed: true,
+                    only_return_existing: false,
+                };
+                let external = external.as_ref();
+                let external = external.map(|(id, key)| ExternalAccountKey::new(id.clone(), key));
+                let directory = self.errand.directory.clone();
+                let made = builder.create(&new, directory, external.as_ref()).await;
+                let (account, credentials) = made.map_err(trouble)?;
+                let text = serde_json::to_string(&credentials).map_err(broken)?;
+                Ok((account, Some(text)))
+            }
+        }
+    }
+
+    async fn prove(
+        &self,
+        order: &mut Order,
+        kind: Challenge,
+        say: &impl AsyncFn(Word) -> io::Result<()>,
+    ) -> Result<(), Stop> {
         let mut authorizations = order.authorizations();
         while let Some(authorization) = authorizations.next().await {
             let mut authorization = authorization.map_err(|error| self.trouble(error))?;
@@ -212,18 +237,17 @@ impl Desk<'_> {
                 self.refused(cause)
             })?;
             let proof = challenge.key_authorization();
-            match kind {
-                Challenge::Http01 => (self.show)(Show::Text {
+            let proof = match kind {
+                Challenge::Http01 => Proof::Text {
                     token: challenge.token.clone(),
                     text: proof.as_str().to_owned(),
-                }),
-                Challenge::TlsAlpn01 => {
-                    let name = challenge.identifier().to_string();
-                    let answer = handshake(&name, proof.digest().as_ref())
-                        .map_err(|error| self.refused(error.to_string()))?;
-                    (self.show)(Show::Handshake { name, answer });
-                }
-            }
+                },
+                Challenge::TlsAlpn01 => Proof::Handshake {
+                    name: challenge.identifier().to_string(),
+                    digest: proof.digest().as_ref().try_into().unwrap_or_default(),
+                },
+            };
+            say(Word::Proof(proof)).await?;
             challenge
                 .set_ready()
                 .await
@@ -232,8 +256,8 @@ impl Desk<'_> {
         Ok(())
     }
 
-    /// What the authority says of the first name that it did not find.
-    async fn unproven(&self, order: &mut Order) -> Trouble {
+    /// What the authority says of the first name that it did not find; `otherwise`, if it says nothing.
+    async fn unproven(&self, order: &mut Order, otherwise: Trouble) -> Trouble {
         let mut authorizations = order.authorizations();
         while let Some(Ok(mut authorization)) = authorizations.next().await {
             let state = match authorization.refresh().await {
@@ -250,7 +274,11 @@ impl Desk<'_> {
                 };
             }
         }
-        self.refused("the order is invalid".to_owned())
+        otherwise
+    }
+
+    fn authority(&self) -> String {
+        name_of(&self.errand.directory)
     }
 
     fn refused(&self, cause: String) -> Trouble {
@@ -262,7 +290,7 @@ impl Desk<'_> {
         }
     }
 
-    pub(crate) fn trouble(&self, error: Error) -> Trouble {
+    fn trouble(&self, error: Error) -> Trouble {
         match error {
             error if is_nonce(&error) => Trouble::Nonce {
                 authority: self.authority(),
@@ -303,18 +331,4 @@ fn causes(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
-}
-
-/// The certificate of RFC 8737, 3: made by itself, with the proof in an extension.
-fn handshake(name: &str, digest: &[u8]) -> Result<Issued, rcgen::Error> {
-    let mut params = CertificateParams::new(vec![name.to_owned()])?;
-    params
-        .custom_extensions
-        .push(CustomExtension::new_acme_identifier(digest));
-    let key = KeyPair::generate()?;
-    let made = params.self_signed(&key)?;
-    Ok(Issued {
-        chain: made.pem(),
-        key: key.serialize_pem(),
-    })
 }

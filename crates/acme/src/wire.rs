@@ -2,7 +2,6 @@
 //! be asked again (RFC 8555, 6.6; RFC 9110, 10.2.3).
 
 use std::future::Future;
-use std::path::Path;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -10,7 +9,7 @@ use std::time::{Duration, SystemTime};
 use bytes::Bytes;
 use http::header::RETRY_AFTER;
 use http::{Request, Response, StatusCode};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
@@ -19,8 +18,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::{ClientConfig, RootCertStore};
 
-/// The longest window in which authorities count orders.
-const LONGEST: Duration = Duration::from_secs(7 * 86_400);
+use crate::trouble::LONGEST_WAIT;
 
 /// When an authority wants to be asked again, if it said so last.
 #[derive(Clone, Debug, Default)]
@@ -54,35 +52,32 @@ impl Later {
 }
 
 impl Wire {
-    /// `ca`: what is believed in the place of what this machine believes.
-    pub(crate) fn new(ca: Option<&Path>, later: &Later) -> Result<Self, Error> {
-        let builder = HttpsConnectorBuilder::new();
-        let builder = match ca {
-            Some(ca) => builder.with_tls_config(
-                ClientConfig::builder()
-                    .with_root_certificates(roots(ca)?)
-                    .with_no_client_auth(),
-            ),
-            None => builder
-                .try_with_platform_verifier()
-                .map_err(|error| Error::Other(error.into()))?,
-        };
+    pub(crate) fn new(trusted: ClientConfig, later: &Later) -> Self {
+        let builder = HttpsConnectorBuilder::new().with_tls_config(trusted);
         let connector = builder.https_only().enable_http1().enable_http2().build();
-        Ok(Self {
+        Self {
             client: Client::builder(TokioExecutor::new()).build(connector),
             later: later.clone(),
-        })
+        }
     }
 }
 
-fn roots(ca: &Path) -> Result<RootCertStore, Error> {
+/// Whom to believe. `ca` (PEM): what is believed in the place of what this machine believes.
+pub(crate) fn trust(ca: Option<&str>) -> Result<ClientConfig, rustls::Error> {
+    let builder = ClientConfig::builder();
+    let builder = match ca {
+        Some(ca) => builder.with_root_certificates(roots(ca)?),
+        None => builder.try_with_platform_verifier()?,
+    };
+    Ok(builder.with_no_client_auth())
+}
+
+fn roots(ca: &str) -> Result<RootCertStore, rustls::Error> {
     let mut roots = RootCertStore::empty();
-    let found = CertificateDer::pem_file_iter(ca).map_err(|error| Error::Other(error.into()))?;
-    for certificate in found {
-        let certificate = certificate.map_err(|error| Error::Other(error.into()))?;
-        roots
-            .add(certificate)
-            .map_err(|error| Error::Other(error.into()))?;
+    for certificate in CertificateDer::pem_slice_iter(ca.as_bytes()) {
+        let certificate =
+            certificate.map_err(|error| rustls::Error::General(format!("ca: {error}")))?;
+        roots.add(certificate)?;
     }
     Ok(roots)
 }
@@ -111,7 +106,7 @@ fn wait(said: &str, now: SystemTime) -> Option<Duration> {
             until.duration_since(now).unwrap_or_default()
         }
     };
-    Some(wait.min(LONGEST))
+    Some(wait.min(LONGEST_WAIT))
 }
 
 #[cfg(test)]
@@ -126,7 +121,7 @@ mod tests {
         assert_eq!(seconds(" 5 "), Some(5));
         assert_eq!(seconds("Thu, 01 Jan 1970 00:20:00 GMT"), Some(200));
         assert_eq!(seconds("Thu, 01 Jan 1970 00:00:00 GMT"), Some(0));
-        assert_eq!(seconds("99999999999999"), Some(LONGEST.as_secs()));
+        assert_eq!(seconds("99999999999999"), Some(LONGEST_WAIT.as_secs()));
         for odd in ["", "soon", "-1", "1.5"] {
             assert_eq!(seconds(odd), None, "{odd}");
         }

@@ -41,6 +41,8 @@ use lodge::{Loan, Lodge};
 use log::{SiteLog, SiteLogs};
 use message::{Answer, Order, Playbill, Setting, Shown};
 
+pub(crate) use confine::Bonds;
+pub(crate) use link::{Socket, first};
 pub(crate) use lodge::withdraw;
 pub(crate) use process::main;
 

@@ -34,7 +34,7 @@ pub(crate) use db::{
     BackupArgs, BackupsArgs, DbArgs, DbCommand, ImportDumpArgs, OldArgs, RestoreArgs, ShellArgs,
 };
 pub(crate) use export::{ExportArgs, ExportKind};
-pub(crate) use front::FrontArgs;
+pub(crate) use front::{AcmeArgs, FrontArgs};
 pub(crate) use host::HostArgs;
 pub(crate) use import::ImportArgs;
 pub(crate) use inspect::InspectArgs;
@@ -75,6 +75,9 @@ pub(crate) enum Command {
     /// The process that reads what strangers send; `host` starts it
     #[command(hide = true)]
     Front(FrontArgs),
+    /// The process that asks an authority for a certificate; `host` and `up` start it
+    #[command(hide = true)]
+    Acme(AcmeArgs),
     /// Bring a project to the host as a new release, and switch to it without losing a request
     Deploy(DeployArgs),
     /// List what a site can go back to
@@ -146,6 +149,7 @@ impl Command {
             Self::Import(args) => Some(args.dir()),
             Self::Container(_)
             | Self::Front(_)
+            | Self::Acme(_)
             | Self::Host(_)
             | Self::Serve(_)
             | Self::Passwd(_)
@@ -192,6 +196,7 @@ impl Cli {
             Command::Upgrade(args) => args.json,
             Command::Check(_)
             | Command::Front(_)
+            | Command::Acme(_)
             | Command::Export(_)
             | Command::Maintenance(_)
             | Command::Passwd(_)

@@ -1,6 +1,7 @@
 //! HTTPS of the sites: which certificates the front is given, by whom, and when.
 
 mod authority;
+pub(crate) mod clerk;
 mod desk;
 mod local;
 mod own;
@@ -8,7 +9,7 @@ mod own;
 use std::path::Path;
 use std::sync::Arc;
 
-use hotclub_acme::{Shower, Wish};
+use hotclub_acme::{Office, Shower, Wish};
 use hotclub_config::{CertificateSource, Fault, Https, Site};
 use hotclub_front::{Front, Https as Rules, Keyring};
 use tokio::task::JoinSet;
@@ -93,9 +94,10 @@ impl Certifier {
     }
 
     /// From here on visitors are let in, and so are certificate authorities: asks them for what is missing.
-    pub(crate) fn begin(&mut self) {
+    pub(crate) fn begin(&mut self, office: &Office) {
         for (wish, show) in self.wishes.drain(..) {
-            self.tasks.spawn(hotclub_acme::keep(wish, show));
+            self.tasks
+                .spawn(hotclub_acme::keep(wish, show, office.clone()));
         }
     }
 

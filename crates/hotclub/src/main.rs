@@ -89,6 +89,7 @@ fn run(
 ) -> Result<(), Failure> {
     match &command {
         Command::Front(args) => return apart::main(args),
+        Command::Acme(args) => return https::clerk::main(args),
         Command::Host(_) => origin.can_mount = host::withdraw(),
         _ => {}
     }
@@ -141,7 +142,7 @@ async fn dispatch(
         }
         Command::Host(args) => host::run(&args, console, &origin).await,
         // It was, before there was a runtime.
-        Command::Front(_) => Ok(()),
+        Command::Front(_) | Command::Acme(_) => Ok(()),
         Command::Deploy(args) => remote::deploy(&args, console).await,
         Command::Releases(args) => remote::releases(&args, console).await,
         Command::Rollback(args) => remote::rollback(&args, console).await,

@@ -18,7 +18,7 @@ use crate::console::{Console, Event, Failure, Serving};
 use crate::face;
 use crate::host;
 use crate::house::House;
-use crate::https::Certifier;
+use crate::https::{Certifier, clerk};
 use crate::listeners::Listeners;
 use crate::metrics;
 use crate::owner::Owner;
@@ -26,6 +26,7 @@ use crate::project::{Project, State};
 use crate::signals::Signals;
 use crate::systemd::Systemd;
 use crate::tuning;
+use crate::users;
 use crate::watch::Watch;
 use database::Database;
 
@@ -105,7 +106,7 @@ async fn serve(
     let _desk = Desk::open(&_state.dir, &name, house.observer())?;
     house.open(listeners);
     house.expose(metrics);
-    certifier.begin();
+    certifier.begin(&clerk::office(users::of_clerk()));
     serving.seconds = began.elapsed().as_secs_f64();
     console.serving(&serving);
     tokio::select! {

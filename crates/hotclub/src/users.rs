@@ -59,6 +59,22 @@ pub(crate) fn of_front(named: Option<&str>) -> Result<Option<RunAs>, Failure> {
     }
 }
 
+/// The user that asks authorities for certificates, where we are root and may become others: in some containers root may
+/// not.
+pub(crate) fn of_clerk() -> Option<RunAs> {
+    use rustix::thread::{CapabilitySet, capabilities};
+    let needed = CapabilitySet::SETUID | CapabilitySet::SETGID | CapabilitySet::SETPCAP;
+    let has = capabilities(None).is_ok_and(|sets| sets.effective.contains(needed));
+    if !has || !rustix::process::geteuid().is_root() {
+        return None;
+    }
+    let nobody = RunAs {
+        uid: 65_534,
+        gid: 65_534,
+    };
+    Some(of_front(None).ok().flatten().unwrap_or(nobody))
+}
+
 /// The user that a site's code runs as, when we are root: the one that `host.toml` names, else `hotclub-SITE` where
 /// there is one, else the owner of the site's folder. Nobody's code runs as root unless that is written.
 pub(crate) fn of_site(site: &Site, named: Option<&str>) -> Result<Option<RunAs>, Failure> {

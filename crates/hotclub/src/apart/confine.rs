@@ -5,7 +5,7 @@
 //! Landlock and seccomp are what the kernel and the container around us allow.
 
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use hotclub_supervise::RunAs;
 use landlock::{
@@ -27,13 +27,15 @@ const LANDLOCK: ABI = ABI::V6;
 
 /// What a process is left with.
 #[derive(Clone, Debug)]
-pub(super) struct Bonds {
+pub(crate) struct Bonds {
     /// The folder that becomes `/`; `None`: it sees all files that its user may see.
-    pub(super) root: Option<PathBuf>,
+    pub(crate) root: Option<PathBuf>,
+    /// What it may read, as it sees it.
+    pub(crate) reads: Vec<PathBuf>,
     /// Where it may write, as it sees it.
-    pub(super) spool: PathBuf,
+    pub(crate) spool: Option<PathBuf>,
     /// `None`: it stays who it is.
-    pub(super) user: Option<RunAs>,
+    pub(crate) user: Option<RunAs>,
 }
 
 impl Bonds {
@@ -41,7 +43,7 @@ impl Bonds {
     ///
     /// # Errors
     /// When something cannot be given up that must be.
-    pub(super) fn put_on(&self) -> io::Result<Confinement> {
+    pub(crate) fn put_on(&self) -> io::Result<Confinement> {
         if let Some(root) = &self.root {
             chroot(root)?;
         }
@@ -53,13 +55,13 @@ impl Bonds {
         set_no_new_privs(true)?;
         // Nobody of the same user may look into its memory, or take its descriptors.
         set_dumpable_behavior(DumpableBehavior::NotDumpable)?;
-        let landlock = landlock(&self.spool).unwrap_or_else(|error| {
-            tracing::warn!(%error, "the front goes without Landlock");
+        let landlock = self.landlock().unwrap_or_else(|error| {
+            tracing::warn!(%error, "Landlock cannot be had");
             false
         });
         let seccomp = calls::filter().map_or_else(
             |error| {
-                tracing::warn!(%error, "the front goes without seccomp");
+                tracing::warn!(%error, "seccomp cannot be had");
                 false
             },
             |()| true,
@@ -69,6 +71,27 @@ impl Bonds {
             landlock,
             seccomp,
         })
+    }
+
+    /// Reads what it may, writes beneath its spool alone, runs nothing, listens nowhere, and signals nobody.
+    fn landlock(&self) -> Result<bool, RulesetError> {
+        let reads = AccessFs::ReadFile | AccessFs::ReadDir;
+        let writes = AccessFs::from_write(LANDLOCK) | AccessFs::ReadFile;
+        let mut rules = Ruleset::default()
+            .handle_access(AccessFs::from_all(LANDLOCK))?
+            .handle_access(AccessNet::BindTcp)?
+            .scope(Scope::from_all(LANDLOCK))?
+            .create()?;
+        let reads = self.reads.iter().map(|path| (path, reads));
+        let writes = self.spool.iter().map(|path| (path, writes));
+        for (path, access) in reads.chain(writes) {
+            // What is not there is not missed.
+            if let Ok(path) = PathFd::new(path) {
+                rules = rules.add_rule(PathBeneath::new(path, access))?;
+            }
+        }
+        let status = rules.restrict_self()?;
+        Ok(status.ruleset != RulesetStatus::NotEnforced)
     }
 }
 
@@ -100,30 +123,10 @@ fn give_up_capabilities() -> io::Result<()> {
     Ok(set_capabilities(None, sets)?)
 }
 
-/// Reads whatever lies before it, writes beneath `spool` alone, runs nothing, listens nowhere, and signals nobody.
-fn landlock(spool: &Path) -> Result<bool, RulesetError> {
-    let reads = AccessFs::ReadFile | AccessFs::ReadDir;
-    let writes = AccessFs::from_write(LANDLOCK) | AccessFs::ReadFile;
-    let rules = Ruleset::default()
-        .handle_access(AccessFs::from_all(LANDLOCK))?
-        .handle_access(AccessNet::BindTcp)?
-        .scope(Scope::from_all(LANDLOCK))?
-        .create()?;
-    let rules = match PathFd::new("/") {
-        Ok(root) => rules.add_rule(PathBeneath::new(root, reads))?,
-        Err(_) => rules,
-    };
-    let rules = match PathFd::new(spool) {
-        Ok(spool) => rules.add_rule(PathBeneath::new(spool, writes))?,
-        Err(_) => rules,
-    };
-    let status = rules.restrict_self()?;
-    Ok(status.ruleset != RulesetStatus::NotEnforced)
-}
-
 #[cfg(test)]
 mod tests {
     use std::fs::File;
+    use std::path::Path;
     use std::process::Command;
 
     use rustix::io::Errno;
@@ -169,7 +172,8 @@ mod tests {
         });
         let bonds = Bonds {
             root: None,
-            spool: spool.to_owned(),
+            reads: vec!["/".into()],
+            spool: Some(spool.to_owned()),
             user,
         };
         let held = bonds.put_on().unwrap();

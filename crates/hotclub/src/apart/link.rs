@@ -31,25 +31,25 @@ const IN_FILE: u8 = 1;
 
 /// One end.
 #[derive(Debug)]
-pub(super) struct Socket(AsyncFd<OwnedFd>);
+pub(crate) struct Socket(AsyncFd<OwnedFd>);
 
 impl Socket {
     /// Two ends: ours, and one for another process.
-    pub(super) fn pair() -> io::Result<(Self, OwnedFd)> {
+    pub(crate) fn pair() -> io::Result<(Self, OwnedFd)> {
         let kind = SocketType::SEQPACKET;
         let (ours, theirs) = socketpair(AddressFamily::UNIX, kind, SocketFlags::CLOEXEC, None)?;
         Ok((Self::of(ours)?, theirs))
     }
 
     /// An end that we were given.
-    pub(super) fn of(fd: OwnedFd) -> io::Result<Self> {
+    pub(crate) fn of(fd: OwnedFd) -> io::Result<Self> {
         rustix::io::ioctl_fionbio(&fd, true)?;
         let interest = Interest::READABLE | Interest::WRITABLE;
         Ok(Self(crate::sys::pollable(fd, interest)?))
     }
 
     /// Sends a message with its descriptors, at most [`DESCRIPTORS`].
-    pub(super) async fn send(&self, message: &impl Serialize, files: &[OwnedFd]) -> io::Result<()> {
+    pub(crate) async fn send(&self, message: &impl Serialize, files: &[OwnedFd]) -> io::Result<()> {
         let mut bytes = vec![INLINE];
         postcard::to_io(message, &mut bytes).map_err(io::Error::other)?;
         let mut all: Vec<BorrowedFd<'_>> = files.iter().map(AsFd::as_fd).collect();
@@ -80,9 +80,30 @@ impl Socket {
     }
 
     /// The next message; `None` when the other end is gone. Cancel safe.
-    pub(super) async fn receive<M: DeserializeOwned>(
+    pub(crate) async fn receive<M: DeserializeOwned>(
         &self,
     ) -> io::Result<Option<(M, Vec<OwnedFd>)>> {
+        let Some((bytes, files)) = self.next().await? else {
+            return Ok(None);
+        };
+        parse(&bytes, files).map(Some)
+    }
+
+    /// The same of somebody who is not believed: what is longer than one message is an error, and descriptors beside it
+    /// are closed.
+    pub(crate) async fn receive_short<M: DeserializeOwned>(&self) -> io::Result<Option<M>> {
+        let Some((bytes, _)) = self.next().await? else {
+            return Ok(None);
+        };
+        match bytes.split_first() {
+            Some((&INLINE, text)) => postcard::from_bytes(text)
+                .map(Some)
+                .map_err(io::Error::other),
+            _ => Err(io::Error::other("no short message")),
+        }
+    }
+
+    async fn next(&self) -> io::Result<Option<(Vec<u8>, Vec<OwnedFd>)>> {
         let mut bytes = vec![0; SHORT + 1];
         loop {
             let mut ready = self.0.readable().await?;
@@ -90,10 +111,20 @@ impl Socket {
                 Err(Errno::AGAIN) => ready.clear_ready(),
                 Err(Errno::CONNRESET) | Ok((0, _)) => return Ok(None),
                 Err(error) => return Err(error.into()),
-                Ok((read, files)) => return parse(&bytes[..read], files).map(Some),
+                Ok((read, files)) => {
+                    bytes.truncate(read);
+                    return Ok(Some((bytes, files)));
+                }
             }
         }
     }
+}
+
+/// The first message on an end that was never read from, before there is any thread.
+pub(crate) fn first<M: DeserializeOwned>(socket: &OwnedFd) -> io::Result<M> {
+    let mut bytes = vec![0; SHORT + 1];
+    let (read, files) = receive(socket, &mut bytes)?;
+    Ok(parse(&bytes[..read], files)?.0)
 }
 
 fn parse<M: DeserializeOwned>(
@@ -165,6 +196,25 @@ mod tests {
         }
         drop(ours);
         assert!(theirs.receive::<String>().await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn who_is_not_believed_says_nothing_long_and_hands_over_nothing() {
+        let (ours, theirs) = Socket::pair().unwrap();
+        let theirs = Socket::of(theirs).unwrap();
+        let (read, write) = io::pipe().unwrap();
+        theirs.send(&"short", &[write.into()]).await.unwrap();
+        let got = ours.receive_short::<String>().await.unwrap();
+        assert_eq!(got.as_deref(), Some("short"));
+        // It was closed.
+        assert_eq!(io::read_to_string(read).unwrap(), "");
+        theirs.send(&"x".repeat(SHORT + 1), &[]).await.unwrap();
+        assert!(ours.receive_short::<String>().await.is_err());
+        let end = theirs.0.get_ref();
+        for odd in [&[INLINE, 9, b'x'][..], &[9], &[INLINE; SHORT + 9]] {
+            rustix::net::send(end, odd, SendFlags::empty()).unwrap();
+            assert!(ours.receive_short::<String>().await.is_err());
+        }
     }
 
     #[tokio::test]

@@ -123,7 +123,7 @@ pub(super) enum Answer {
 
 /// What holds the front's process, beside its user.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Confinement {
+pub(crate) struct Confinement {
     /// It sees no file but those that it was given.
     pub(super) own_root: bool,
     pub(super) landlock: bool,

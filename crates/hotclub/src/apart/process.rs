@@ -30,7 +30,8 @@ pub(crate) fn main(args: &FrontArgs) -> Result<(), Failure> {
     let _before = crate::descriptors::raise();
     let bonds = Bonds {
         root: args.root.clone(),
-        spool: args.spool.clone(),
+        reads: vec!["/".into()],
+        spool: Some(args.spool.clone()),
         user: args.user,
     };
     let confinement = bonds

@@ -1,4 +1,4 @@
-//! `hotclub front`: started by `hotclub host`, and by nobody else.
+//! `hotclub front` and `hotclub acme`: started by Hotclub itself, and by nobody else.
 
 use std::path::PathBuf;
 
@@ -14,6 +14,13 @@ pub(crate) struct FrontArgs {
     #[arg(long, value_name = "DIR")]
     pub(crate) spool: PathBuf,
 
+    /// Whom it becomes
+    #[arg(long, value_name = "UID:GID", value_parser = user)]
+    pub(crate) user: Option<RunAs>,
+}
+
+#[derive(Debug, clap::Args)]
+pub(crate) struct AcmeArgs {
     /// Whom it becomes
     #[arg(long, value_name = "UID:GID", value_parser = user)]
     pub(crate) user: Option<RunAs>,

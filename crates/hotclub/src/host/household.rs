@@ -9,6 +9,7 @@ use std::sync::Arc;
 use std::task::Poll;
 use std::time::{Duration, Instant, SystemTime};
 
+use hotclub_acme::Office;
 use hotclub_config::Site;
 use hotclub_front::{AccessLog, Distribution, Limits, Observer, Options};
 use hotclub_supervise::RunAs;
@@ -21,11 +22,12 @@ use super::{Source, Wanted};
 use crate::apart::{self, Apart};
 use crate::console::{Console, Event, Failure, Hosting, SiteState};
 use crate::face;
-use crate::https::Certifier;
+use crate::https::{Certifier, clerk};
 use crate::listeners::Listeners;
 use crate::signals::{Order, Signals};
 use crate::systemd::Systemd;
 use crate::up::site;
+use crate::users;
 use crate::visits::Visits;
 
 /// For answers of the front itself, when no app asks for more.
@@ -73,6 +75,7 @@ pub(super) struct Household<'a> {
     /// What goes on ending beside what serves.
     leaving: JoinSet<()>,
     certifier: Certifier,
+    office: Office,
     console: &'a Console,
     systemd: &'a Systemd,
     began: Instant,
@@ -211,6 +214,10 @@ impl<'a> Household<'a> {
         systemd: &'a Systemd,
     ) -> Result<Self, Failure> {
         let stage = stage(&mut opening, &wanted, console).await?;
+        let clerk_user = opening
+            .apart
+            .as_ref()
+            .map_or_else(users::of_clerk, |apart| apart.user);
         // What a site of its own keeps belongs to its folder.
         let state = match &opening.source {
             Source::Site(dir) => dir.join(".hotclub"),
@@ -223,6 +230,7 @@ impl<'a> Household<'a> {
         )?;
         let mut household = Self {
             certifier,
+            office: clerk::office(clerk_user),
             stage,
             listeners: opening.listeners,
             source: opening.source,
@@ -241,7 +249,7 @@ impl<'a> Household<'a> {
         household.show();
         household.raise_all();
         household.stage.accept(&household.listeners);
-        household.certifier.begin();
+        household.certifier.begin(&household.office);
         Ok(household)
     }
 
@@ -752,7 +760,7 @@ impl<'a> Household<'a> {
         match Certifier::start(sites, (self.stage.keyring(), &self.listeners), &self.state) {
             Ok(certifier) => {
                 self.certifier = certifier;
-                self.certifier.begin();
+                self.certifier.begin(&self.office);
             }
             Err(failure) => self.console.failure(&failure),
         }

@@ -16,8 +16,8 @@ pub(super) struct Pebble {
     pub(super) folder: Project,
     pub(super) port: u16,
     management: u16,
-    http: u16,
-    https: u16,
+    pub(super) http: u16,
+    pub(super) https: u16,
 }
 
 fn quiet(program: &str) -> Command {

@@ -3,10 +3,11 @@
 use std::fs;
 use std::process::Command;
 
-use hotclub_testkit::{Project, until};
+use hotclub_testkit::{Process, Project, until};
 
 use super::acme::{Pebble, kept, serves, up};
 use super::run;
+use crate::hotclub;
 use crate::serve::{Helper, interpreter};
 
 fn moody(pebble: &Pebble, mood: &str) -> Helper {
@@ -104,5 +105,77 @@ fn a_certificate_that_its_authority_wants_renewed_is_renewed() {
         let body = new.lines().nth(5).unwrap();
         shown.contains(body).then_some(())
     });
+    program.stop();
+}
+
+/// Whether a process has a connection to this port; its descriptors are root's to see.
+fn is_connected(process: u32, port: u16) -> bool {
+    let table = fs::read_to_string("/proc/net/tcp").unwrap();
+    let mut sockets = table.lines().skip(1).filter_map(|line| {
+        let fields: Vec<_> = line.split_whitespace().collect();
+        let is_it = fields.get(2)?.ends_with(&format!(":{port:04X}"));
+        is_it.then(|| format!("socket:[{}]", fields[9]))
+    });
+    let open = fs::read_dir(format!("/proc/{process}/fd")).unwrap();
+    let open: Vec<_> = open
+        .filter_map(|file| fs::read_link(file.ok()?.path()).ok())
+        .collect();
+    sockets.any(|socket| open.iter().any(|file| file.as_os_str() == &*socket))
+}
+
+fn has_no_rights(clerk: &Process) {
+    until("it is confined", || {
+        (clerk.status("Seccomp").as_deref() == Some("2")).then_some(())
+    });
+    for set in ["CapInh", "CapPrm", "CapEff", "CapAmb"] {
+        assert_eq!(clerk.status(set).unwrap(), "0000000000000000", "{set}");
+    }
+    assert_eq!(clerk.status("NoNewPrivs").unwrap(), "1");
+    if rustix::process::geteuid().is_root() {
+        for ids in ["Uid", "Gid"] {
+            let ids = clerk.status(ids).unwrap();
+            assert!(ids.split_whitespace().all(|id| id != "0"), "{ids}");
+        }
+        assert_eq!(clerk.status("CapBnd").unwrap(), "0000000000000000");
+        assert_eq!(clerk.status("Groups").unwrap(), "");
+    }
+}
+
+#[test]
+fn who_asks_an_authority_has_no_rights_and_the_supervisor_asks_nobody() {
+    let pebble = Pebble::start("127.0.0.1", None);
+    let moody = moody(&pebble, "slow");
+    let site = site_of(&pebble, &[moody.port]);
+    // Where to listen is the host's to say.
+    let text = fs::read_to_string(site.path("hotclub.toml")).unwrap();
+    let (before, after) = text.split_once("[server]\n").unwrap();
+    let (_, after) = after.split_once('\n').unwrap();
+    site.write("hotclub.toml", &format!("{before}{after}"));
+    site.write("host.toml", "sites = [\".\"]\n");
+    let program = hotclub()
+        .arg("host")
+        .arg("--config")
+        .arg(site.path("host.toml"))
+        .arg("--state")
+        .arg(site.path("kept"))
+        .args(["--listen", &format!("127.0.0.1:{}", pebble.http)])
+        .args(["--listen", &format!("https://127.0.0.1:{}", pebble.https)])
+        .arg("--json")
+        .of(&site)
+        .serve();
+    let clerk = until("somebody asks", || {
+        program.named("hotclub-acme").into_iter().next()
+    });
+    has_no_rights(&clerk);
+    if rustix::process::geteuid().is_root() {
+        until("it has connected", || {
+            is_connected(clerk.pid, moody.port).then_some(())
+        });
+        assert!(!is_connected(program.pid(), moody.port));
+    }
+    pebble.folder.write("mood", "");
+    program.says("a new certificate for a.test, www.a.test");
+    serves(&program, &pebble);
+    until("it is gone", || (!clerk.is_alive()).then_some(()));
     program.stop();
 }

@@ -1,7 +1,7 @@
 """An authority with moods before pebble: passes everything on, but for what its file `mood` says.
 
 `limited`: orders are refused, too many were made. `hurry`: certificates are to be renewed at once
-(RFC 9773).
+(RFC 9773). `slow`: orders are answered when it is in another mood.
 Says its port on stdout. Arguments: certificate, key, pebble's port, the file.
 """
 
@@ -10,6 +10,7 @@ import http.server
 import json
 import ssl
 import sys
+import time
 
 CERTIFICATE, KEY, PEBBLE, MOOD = sys.argv[1:5]
 WINDOWS = {
@@ -34,6 +35,8 @@ class Authority(http.server.BaseHTTPRequestHandler):
             start, end = WINDOWS["hurry" if mood == "hurry" else ""]
             info = {"suggestedWindow": {"start": start, "end": end}}
             return self.say(200, [("Retry-After", "3600")], json.dumps(info).encode())
+        while self.path == "/order-plz" and open(MOOD).read() == "slow":
+            time.sleep(0.02)
         if self.path == "/order-plz" and mood == "limited":
             kind = [("Content-Type", "application/problem+json"), ("Replay-Nonce", "x")]
             kind.append(("Retry-After", "86400"))
