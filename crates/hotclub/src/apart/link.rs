@@ -95,11 +95,13 @@ impl Socket {
         let Some((bytes, _)) = self.next().await? else {
             return Ok(None);
         };
-        match bytes.split_first() {
-            Some((&INLINE, text)) => postcard::from_bytes(text)
-                .map(Some)
-                .map_err(io::Error::other),
-            _ => Err(io::Error::other("no short message")),
+        let Some((&INLINE, text)) = bytes.split_first() else {
+            return Err(io::Error::other("no short message"));
+        };
+        match postcard::take_from_bytes(text) {
+            Ok((message, [])) => Ok(Some(message)),
+            Ok(_) => Err(io::Error::other("more than a message")),
+            Err(error) => Err(io::Error::other(error)),
         }
     }
 
