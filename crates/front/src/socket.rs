@@ -242,18 +242,15 @@ impl Socket {
         }
     }
 
-    /// Writes as much as the kernel takes at once.
+    /// Writes as much as the kernel takes at once. Over TLS it is encrypted and kept until a flush, so that what is
+    /// written piece by piece goes in few calls. To be asked when [`Socket::has_room`].
     pub(crate) fn poll_write(
         &self,
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         if let Some(session) = &self.tls {
-            ready!(self.poll_flush(context))?;
-            let mut session = session.borrow_mut();
-            let count = session.encrypt_all(slices)?;
-            self.send_now(&mut session);
-            return Poll::Ready(Ok(count));
+            return Poll::Ready(session.borrow_mut().encrypt_all(slices));
         }
         loop {
             let mut guard = ready!(self.fd.poll_write_ready(context))?;
@@ -271,15 +268,27 @@ impl Socket {
         self.tls.is_some()
     }
 
-    /// Sends what [`Socket::poll_write`] has taken and the kernel has not.
-    pub(crate) fn poll_flush(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+    /// Whether what was kept is still little.
+    pub(crate) fn has_room(&self) -> bool {
+        let session = self.tls.as_ref();
+        session.is_none_or(|session| session.borrow().unsent() < AHEAD)
+    }
+
+    /// Sends what [`Socket::poll_write`] has taken and the kernel has not. `went` is told of the bytes that the kernel
+    /// takes.
+    pub(crate) fn poll_flush(
+        &self,
+        context: &mut Context<'_>,
+        mut went: impl FnMut(usize),
+    ) -> Poll<io::Result<()>> {
         let Some(session) = &self.tls else {
             return Poll::Ready(Ok(()));
         };
         while session.borrow().has_more_to_send() {
             let mut guard = ready!(self.fd.poll_write_ready(context))?;
             match session.borrow_mut().send(self.fd.get_ref().as_fd()) {
-                Ok(_) | Err(Errno::INTR) => {}
+                Ok(count) => went(count),
+                Err(Errno::INTR) => {}
                 Err(Errno::AGAIN) => guard.clear_ready(),
                 Err(error) => return Poll::Ready(Err(error.into())),
             }

@@ -44,6 +44,7 @@ pub(crate) async fn serve(
     };
     socket.set_deadline(None);
     socket.enter(Phase::Shared);
+    gauge.gather(true);
     let connection = Connection {
         connection,
         streams: JoinSet::new(),
@@ -148,6 +149,7 @@ impl Connection<'_> {
             tracing::warn!(?peer, "{count} HTTP/2 connections ended: {excess}");
         }
         self.streams.abort_all();
+        self.shared.gauge.gather(false);
         self.connection.abrupt_shutdown(Reason::ENHANCE_YOUR_CALM);
         let told = std::future::poll_fn(|context| self.connection.poll_closed(context));
         // Whoever does not read it is not told.
@@ -165,6 +167,10 @@ async fn next(
         let accepted = connection.poll_accept(context);
         if let Some(excess) = shared.gauge.excess() {
             return Poll::Ready(Err(excess));
+        }
+        // Answers of all streams, together.
+        if let (Poll::Ready(Err(_)), Poll::Pending) = (shared.gauge.poll_send(context), &accepted) {
+            return Poll::Ready(Ok(Some(Err(Reason::INTERNAL_ERROR.into()))));
         }
         accepted.map(Ok)
     })

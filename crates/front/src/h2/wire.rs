@@ -19,6 +19,10 @@ const STEP: usize = 256 * 1024;
 /// The most and the least of that for one stream. The least is a whole frame of the usual size.
 const STREAM_STEP: std::ops::RangeInclusive<usize> = 16 * 1024..=64 * 1024;
 
+/// The longest record of TLS (RFC 8446, 5.1), and the head of a frame (RFC 9113, 4.1).
+const RECORD: usize = 16 * 1024;
+const FRAME_HEAD: usize = 9;
+
 /// Given to the h2 crate.
 #[derive(Debug)]
 pub(crate) struct Wire {
@@ -40,6 +44,8 @@ pub(crate) struct Gauge {
     unblocked: Notify,
     pace: RefCell<Pace>,
     streams: Cell<usize>,
+    /// What is written waits for [`Gauge::poll_send`], whatever the h2 crate says, which flushes after each frame.
+    gathers: Cell<bool>,
 }
 
 impl Wire {
@@ -54,6 +60,7 @@ impl Wire {
             unblocked: Notify::new(),
             pace: RefCell::new(Pace::new(limits)),
             streams: Cell::new(0),
+            gathers: Cell::new(false),
         };
         Self {
             gauge: Rc::new(gauge),
@@ -114,6 +121,28 @@ impl Gauge {
     pub(crate) async fn unblocked(&self) {
         while self.is_blocked() {
             self.unblocked.notified().await;
+        }
+    }
+
+    /// Whether whoever polls the connection sends what it has written, in few calls.
+    pub(crate) fn gather(&self, gathers: bool) {
+        self.gathers.set(gathers);
+    }
+
+    /// Sends what was gathered.
+    pub(crate) fn poll_send(&self, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let outcome = self.socket.poll_flush(context, |count| self.went(count));
+        if outcome.is_pending() {
+            self.stuck();
+        }
+        outcome
+    }
+
+    /// Whole frames of this length fill a record of TLS with their heads.
+    pub(crate) fn frame(&self) -> usize {
+        match self.socket.holds_writes() {
+            true => RECORD - FRAME_HEAD,
+            false => usize::MAX,
         }
     }
 
@@ -187,11 +216,14 @@ impl AsyncWrite for Wire {
         context: &mut Context<'_>,
         slices: &[IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
+        if !self.gauge.socket.has_room() {
+            ready!(self.gauge.poll_send(context))?;
+        }
         let outcome = self.gauge.socket.poll_write(context, slices);
         match &outcome {
             Poll::Pending => self.gauge.stuck(),
-            Poll::Ready(Ok(count)) => self.gauge.went(*count),
-            Poll::Ready(Err(_)) => {}
+            Poll::Ready(Ok(count)) if !self.gauge.socket.holds_writes() => self.gauge.went(*count),
+            Poll::Ready(_) => {}
         }
         outcome
     }
@@ -201,18 +233,14 @@ impl AsyncWrite for Wire {
     }
 
     fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        if !self.gauge.socket.holds_writes() {
+        if self.gauge.gathers.get() {
             return Poll::Ready(Ok(()));
         }
-        let outcome = self.gauge.socket.poll_flush(context);
-        match &outcome {
-            Poll::Pending => self.gauge.stuck(),
-            Poll::Ready(_) => self.gauge.went(0),
-        }
-        outcome
+        self.gauge.poll_send(context)
     }
 
-    fn poll_shutdown(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<io::Result<()>> {
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        ready!(self.gauge.poll_send(context))?;
         self.gauge.socket.stop_writing();
         Poll::Ready(Ok(()))
     }

@@ -187,13 +187,18 @@ impl Sink<'_> {
     }
 
     /// Hands bytes over that there is room for, and ends the stream behind the last.
-    fn give(&mut self, bytes: Bytes) -> io::Result<()> {
+    fn give(&mut self, mut bytes: Bytes) -> io::Result<()> {
         let len = bytes.len() as u64;
         let announced = self.left < u64::MAX;
         if announced {
             self.left = self.left.saturating_sub(len);
         }
         let last = announced && self.left == 0;
+        while bytes.len() > self.gauge.frame() {
+            let frame = bytes.split_to(self.gauge.frame());
+            self.stream.send_data(frame, false).map_err(gone)?;
+            self.gauge.earn(1);
+        }
         self.stream.send_data(bytes, last).map_err(gone)?;
         self.gauge.earn(1);
         self.pace.moved += len;

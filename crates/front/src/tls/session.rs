@@ -74,6 +74,8 @@ pub(crate) struct Session {
     pub(crate) waiting: bool,
     /// The end is said, or shall not be said.
     closed: bool,
+    /// Plain bytes that were encrypted since all was last sent.
+    unsent: usize,
 }
 
 impl Session {
@@ -86,6 +88,7 @@ impl Session {
             bench: bench.clone(),
             waiting: false,
             closed: false,
+            unsent: 0,
         })
     }
 
@@ -171,8 +174,16 @@ impl Session {
     pub(crate) fn encrypt_all(&mut self, slices: &[IoSlice<'_>]) -> io::Result<usize> {
         match self.tls.writer().write_vectored(slices)? {
             0 => Err(io::ErrorKind::WriteZero.into()),
-            count => Ok(count),
+            count => {
+                self.unsent += count;
+                Ok(count)
+            }
         }
+    }
+
+    /// Plain bytes of what waits to be sent, at least.
+    pub(crate) fn unsent(&self) -> usize {
+        self.unsent
     }
 
     /// Encrypts from `file` at `offset`, at most `most` bytes. The count, 0 behind its end.
@@ -213,9 +224,14 @@ impl Session {
 
     /// Writes to the socket once, as many records as it takes.
     pub(crate) fn send(&mut self, fd: BorrowedFd<'_>) -> Result<usize, Errno> {
-        self.tls
+        let count = self
+            .tls
             .write_tls(&mut Wire(fd))
-            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))
+            .map_err(|error| Errno::from_io_error(&error).unwrap_or(Errno::IO))?;
+        if !self.tls.wants_write() {
+            self.unsent = 0;
+        }
+        Ok(count)
     }
 }
 
