@@ -30,6 +30,8 @@ pub struct App {
     pub within: Option<Within>,
     /// Hotclub's folder for this site; logs go to `<state>/log`, scripts to `<state>/python`.
     pub state: PathBuf,
+    /// What its sources are known by where they do not change any more; `None`: they are looked at each time.
+    pub frozen: Option<String>,
 }
 
 /// Programs with their first arguments that run what follows in a container, with all variables of their environment.
@@ -96,9 +98,10 @@ impl App {
 
     /// Notices changed sources; those in an image change with its id, which the environment's digest is.
     pub fn sources(&self, also: &[PathBuf], without: &[PathBuf]) -> String {
-        match &self.within {
-            None => digest_of_sources(&self.project, also, without),
-            Some(_) => digest_of_files(also),
+        match (&self.frozen, &self.within) {
+            (Some(frozen), _) => frozen.clone(),
+            (None, None) => digest_of_sources(&self.project, also, without),
+            (None, Some(_)) => digest_of_files(also),
         }
     }
 

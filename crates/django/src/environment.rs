@@ -10,6 +10,7 @@ use std::path::{Path, PathBuf};
 
 use hotclub_supervise::RunAs;
 use rustix::fs::{FlockOperation, flock};
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use thiserror::Error;
 
@@ -27,7 +28,7 @@ use crate::run;
 const RECIPE: &str = "1";
 
 /// A complete virtualenv at `<state>/envs/<digest>`.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Environment {
     pub dir: PathBuf,
     /// Of the lock files, the interpreter and the tool: same digest, same environment.
@@ -45,6 +46,11 @@ impl Environment {
 
     pub fn python(&self) -> PathBuf {
         self.bin().join("python")
+    }
+
+    /// Whether it is still what it was when it was built.
+    pub fn stands(&self) -> bool {
+        is_complete(&self.dir)
     }
 
     /// A program of the environment, or the bare name to be looked up on PATH.

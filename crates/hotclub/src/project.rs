@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use hotclub_config::{Python, Site};
-use hotclub_django::environment::{EnvironmentError, Maker};
+use hotclub_django::environment::{Environment, EnvironmentError, Maker};
 use hotclub_django::inspection::Inspection;
 use hotclub_django::{App, Progress, Vars, environment, find, lockfile};
 use hotclub_supervise::RunAs;
@@ -19,9 +19,11 @@ mod contained;
 mod image;
 pub(crate) mod learnt;
 pub(crate) mod memory;
+mod prepared;
 mod state;
 
 pub(crate) use contained::{Contained, is_wanted as is_contained};
+use prepared::Prepared;
 pub(crate) use state::{FOLDER, State};
 
 /// A project as far as it is known.
@@ -90,6 +92,11 @@ impl Project {
             return self.install_image(state, console).await;
         }
         console.begin("dependencies");
+        if let Some(known) = Prepared::known(state) {
+            console.skipped(&known.detail);
+            self.stand_in(known.environment, state);
+            return Ok(());
+        }
         let chosen = self.site.app.dependencies.as_deref();
         let dependencies = lockfile::detect(&self.found, chosen)
             .map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
@@ -121,16 +128,30 @@ impl Project {
         } else {
             console.skipped(&detail)
         }
+        let environment = built.clone();
+        Prepared {
+            environment,
+            detail,
+        }
+        .keep(state)?;
+        self.stand_in(built, state);
+        Ok(())
+    }
+
+    /// The app in its environment.
+    fn stand_in(&mut self, environment: Environment, state: &State) {
+        let release = state.release.as_ref();
         self.app = Some(App {
             project: self.found.clone(),
-            environment: built,
+            environment,
             settings: self.site.app.settings.clone(),
             vars: self.vars(),
             user: self.user,
             state: state.dir.clone(),
             within: None,
+            // A release's code does not change.
+            frozen: release.map(|release| format!("release {}", release.number)),
         });
-        Ok(())
     }
 
     /// The same where the app is in an image.

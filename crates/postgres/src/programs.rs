@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::path::{Path, PathBuf};
 use std::process::Command;
+use std::time::SystemTime;
 
 use crate::error::Error;
 
@@ -63,11 +64,26 @@ pub fn find(wanted: Option<u32>) -> Result<Programs, Error> {
 
 /// All installed versions by major; what is on PATH comes before Debian's folders.
 pub fn installed() -> BTreeMap<u32, Programs> {
+    installed_in(folders())
+}
+
+/// The same without running anything: where they are, and of which size and age.
+pub fn places() -> Vec<(PathBuf, u64, Option<SystemTime>)> {
+    let sets = folders().filter(|bin| bin.join("initdb").is_file());
+    let server = sets.map(|bin| bin.join("postgres"));
+    let found = server.filter_map(|program| {
+        let metadata = std::fs::metadata(&program).ok()?;
+        Some((program, metadata.len(), metadata.modified().ok()))
+    });
+    found.collect()
+}
+
+fn folders() -> impl Iterator<Item = PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     let on_path: Vec<PathBuf> = std::env::split_paths(&path)
         .filter(|dir| dir.is_absolute())
         .collect();
-    installed_in(on_path.into_iter().chain(debian_folders(Path::new(DEBIAN))))
+    on_path.into_iter().chain(debian_folders(Path::new(DEBIAN)))
 }
 
 fn installed_in(folders: impl Iterator<Item = PathBuf>) -> BTreeMap<u32, Programs> {

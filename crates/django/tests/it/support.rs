@@ -61,6 +61,7 @@ impl Site {
         fs::create_dir_all(&state).unwrap();
         let app = App {
             within: None,
+            frozen: None,
             user: None,
             project,
             environment,

@@ -143,6 +143,7 @@ impl Contained {
             vars,
             state: self.state.clone(),
             user: None,
+            frozen: None,
             within: Some(Within {
                 runner: self.runner(Role::Run)?,
                 as_us: self.runner(Role::Us)?,

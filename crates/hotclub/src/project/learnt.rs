@@ -79,7 +79,7 @@ pub(crate) fn circumstances(project: &Project) -> Result<String, Failure> {
         app.settings,
         project.site.database
     );
-    let installed = format!("{:?}", programs::installed());
+    let installed = format!("{:?}", programs::places());
     let rest = memory::digest([config, installed, env!("CARGO_PKG_VERSION").to_owned()]);
     Ok(format!("{code} {} {rest:016x}", app.environment.digest))
 }
