@@ -21,11 +21,12 @@ use crate::setup::{self, Need, Tools};
 use crate::{command, descendants, project};
 
 const BUILD: Duration = Duration::from_secs(1800);
-/// A thousand kills take two minutes; every part together, without the soak, under half an hour.
-const PARTS: Duration = Duration::from_secs(3600);
-const ALL: [&str; 13] = [
+/// A thousand kills take two minutes; two hundred killed deploys, or crashes of PostgreSQL, half an hour each.
+const PARTS: Duration = Duration::from_secs(3 * 3600);
+const ALL: [&str; 14] = [
     "backups",
     "containers",
+    "databases",
     "deploys",
     "kills",
     "reloads",
@@ -58,9 +59,12 @@ pub(crate) struct Options {
     /// Length of the soak
     #[arg(long, value_name = "N", default_value = "60")]
     minutes: u64,
-    /// Only these parts: backups, containers, deploys, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, oom, soak
+    /// Only these parts: backups, containers, databases, deploys, kills, reloads, upgrades, slow, garbage, hostile, deadlines, deaths, oom, soak
     #[arg(long, value_name = "NAME", value_delimiter = ',')]
     only: Vec<String>,
+    /// Fewer times than the full counts: whatever is done more often than this is done so often
+    #[arg(long, value_name = "N", requires = "only")]
+    times: Option<u32>,
     /// Keep the rows of parts in bench/results/, too, in the place of those of the same name
     #[arg(long, requires = "only")]
     keep: bool,
@@ -93,7 +97,13 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     if options.compare {
         return compare(options);
     }
-    let tools = setup::provide(&[Need::Compiler, Need::Python, Need::Postgres, Need::Docker]);
+    let tools = setup::provide(&[
+        Need::Compiler,
+        Need::Python,
+        Need::Postgres,
+        Need::NewerPostgres,
+        Need::Docker,
+    ]);
     let rows = tempfile::tempdir()?;
     let mut test = Command::new("cargo");
     test.args([
@@ -120,6 +130,9 @@ pub(crate) fn run(options: &Options) -> Result<ExitCode> {
     test.env("HOTCLUB_CHAOS_RESULTS", rows.path())
         .env("HOTCLUB_CHAOS_MINUTES", options.minutes.to_string())
         .current_dir(project::root());
+    if let Some(times) = options.times {
+        test.env("HOTCLUB_CHAOS_TIMES", times.to_string());
+    }
     tools.export(&mut test);
     // At the start: who commits meanwhile does not change what is running.
     let facts = facts::machine(&tools);

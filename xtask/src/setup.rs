@@ -4,6 +4,7 @@
 mod apt;
 mod deny;
 mod docker;
+mod newer_postgres;
 mod node;
 mod postgres;
 mod python;
@@ -27,6 +28,8 @@ pub(crate) enum Need {
     Python,
     /// PostgreSQL's server programs.
     Postgres,
+    /// Those of another major version, to which tests upgrade.
+    NewerPostgres,
     /// Chromium and its driver.
     Browser,
     /// What HTTPS is tested with: openssl, curl, certutil for browsers' stores, and pebble, a certificate authority
@@ -56,6 +59,7 @@ impl Need {
             Self::Compiler => "a C compiler",
             Self::Python => "the Python virtualenv",
             Self::Postgres => "PostgreSQL",
+            Self::NewerPostgres => "PostgreSQL 18",
             Self::Browser => "Chromium",
             Self::Https => "openssl, curl, certutil and pebble",
             Self::Nghttp => "h2load, nghttp and curl",
@@ -76,6 +80,7 @@ pub(crate) struct Tools {
     pub(crate) python: Option<PathBuf>,
     pub(crate) bench_python: Option<PathBuf>,
     pub(crate) postgres_bin: Option<PathBuf>,
+    pub(crate) newer_postgres_bin: Option<PathBuf>,
     pub(crate) chromium: Option<PathBuf>,
     pub(crate) chromedriver: Option<PathBuf>,
     pub(crate) cache_suite: Option<PathBuf>,
@@ -89,6 +94,7 @@ impl Tools {
     /// - `HOTCLUB_TEST_BIN`: the `hotclub` program that the tests built.
     /// - `HOTCLUB_TEST_PYTHON`: Python of the virtualenv (Django, psycopg, Pillow, wagtail, …).
     /// - `HOTCLUB_TEST_PG_BIN`: the folder with initdb, postgres, pg_ctl, psql, pg_dump.
+    /// - `HOTCLUB_TEST_NEWER_PG_BIN`: the same of a newer major version.
     /// - `HOTCLUB_TEST_CHROMIUM`, `HOTCLUB_TEST_CHROMEDRIVER`: the browser and its driver.
     /// - `HOTCLUB_TEST_HTTP_CACHE_TESTS`: the folder where npm has installed http-cache-tests.
     pub(crate) fn export(&self, command: &mut Command) {
@@ -96,6 +102,7 @@ impl Tools {
         let tools = [
             ("HOTCLUB_TEST_PYTHON", &self.python),
             ("HOTCLUB_TEST_PG_BIN", &self.postgres_bin),
+            ("HOTCLUB_TEST_NEWER_PG_BIN", &self.newer_postgres_bin),
             ("HOTCLUB_TEST_CHROMIUM", &self.chromium),
             ("HOTCLUB_TEST_CHROMEDRIVER", &self.chromedriver),
             ("HOTCLUB_TEST_HTTP_CACHE_TESTS", &self.cache_suite),
@@ -118,6 +125,7 @@ pub(crate) fn run() -> Result<ExitCode> {
         Need::Compiler,
         Need::Python,
         Need::Postgres,
+        Need::NewerPostgres,
         Need::Browser,
         Need::Https,
         Need::Nghttp,
@@ -154,6 +162,11 @@ fn provide_one(need: Need, tools: &mut Tools, apt: &mut Apt) -> Result<()> {
         Need::Compiler => apt.provide("cc", &["build-essential"]).map(drop),
         Need::Python => python::provide(apt).map(|python| tools.python = Some(python)),
         Need::Postgres => postgres::provide(apt).map(|bin| tools.postgres_bin = Some(bin)),
+        Need::NewerPostgres => {
+            let python = python::provide(apt)?;
+            tools.newer_postgres_bin = Some(newer_postgres::provide(&python)?);
+            Ok(())
+        }
         Need::Browser => {
             tools.chromium = Some(apt.provide("chromium", &["chromium"])?);
             tools.chromedriver = Some(apt.provide("chromedriver", &["chromium-driver"])?);

@@ -224,6 +224,8 @@ pub struct Backup {
     pub media: bool,
     /// What sh(1) runs when one fails.
     pub command: Option<String>,
+    /// Where a failure is posted to; such URLs hold keys.
+    pub url: Option<Secret>,
 }
 
 /// `[database] engine`.
@@ -419,6 +421,7 @@ impl Default for Backup {
             before_migrations: defaults::BACKUP_BEFORE_MIGRATIONS,
             media: defaults::BACKUP_MEDIA,
             command: None,
+            url: None,
         }
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hotclub_config::{
     AccessLog, Balance, CertificateSource, Compress, Engine, Listen, LogFormat, Mount, Origin,
-    Proxy, Python, RuntimeKind, defaults, load, parse, unsupported,
+    Proxy, Python, RuntimeKind, Secret, defaults, load, parse, unsupported,
 };
 use proptest::prelude::*;
 
@@ -52,6 +52,7 @@ daily   = false
 media   = false
 before_migrations = false
 command = "mail admin"
+url     = "https://hooks.example.com/a"
 
 [[files]]
 url  = "/media/"
@@ -146,6 +147,8 @@ fn every_key_of_the_design_reaches_the_model() {
     assert_eq!((backup.keep, backup.daily), (7, false));
     assert_eq!((backup.media, backup.before_migrations), (false, false));
     assert_eq!(backup.command.as_deref(), Some("mail admin"));
+    let url = backup.url.as_ref().map(Secret::expose);
+    assert_eq!(url, Some("https://hooks.example.com/a"));
     assert_eq!(site.files[0].path, Path::new("/srv/x/src/mediafiles"));
     assert_eq!(site.files[0].max_age, Some(Duration::from_secs(7 * 86_400)));
     assert_eq!(

@@ -31,7 +31,8 @@ pub(crate) use cache::{CacheAction, CacheArgs};
 pub(crate) use check::CheckArgs;
 pub(crate) use container::ContainerArgs;
 pub(crate) use db::{
-    BackupArgs, BackupsArgs, DbArgs, DbCommand, ImportDumpArgs, OldArgs, RestoreArgs, ShellArgs,
+    AtHost, BackupArgs, BackupsArgs, DbArgs, DbCommand, DbUpgradeArgs, ImportDumpArgs, OldArgs,
+    RestoreArgs, ShellArgs,
 };
 pub(crate) use export::{ExportArgs, ExportKind};
 pub(crate) use front::{AcmeArgs, FrontArgs};

@@ -61,6 +61,10 @@ pub(crate) enum Request {
     Restart {
         site: String,
     },
+    /// Ends app and database, says so by `held`, and starts them when the asker says anything more or leaves.
+    Hold {
+        site: String,
+    },
     /// A deployed site is no longer served; `data`: and all that it kept is gone.
     Remove {
         site: String,
@@ -132,6 +136,8 @@ impl Request {
 pub(crate) enum Reply {
     /// Now the archive: a line `{"bytes": N}`, then so many bytes of tar.
     Send,
+    /// The site is let down, and stays so until the next line or the connection's end.
+    Held,
     /// It is done.
     Answer { result: serde_json::Value },
     /// It is not.

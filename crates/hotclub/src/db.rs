@@ -19,6 +19,7 @@ mod holdings;
 mod listing;
 mod notice;
 pub(crate) mod shell;
+mod upgrade;
 
 use holdings::Data;
 
@@ -28,6 +29,7 @@ pub(crate) async fn run(command: &DbCommand, console: &Console) -> Result<(), Fa
         DbCommand::Backups(args) => listing::run(args, console),
         DbCommand::Restore(args) => go_back(args, console).await,
         DbCommand::Import(args) => take_in(args, console).await,
+        DbCommand::Upgrade(args) => upgrade::run(args, console).await,
         DbCommand::Undo(args) => undo(args, console).await,
         DbCommand::DropOld(args) => drop_old(args, console).await,
         DbCommand::Shell(args) => shell::run(args, console).await,
@@ -249,6 +251,9 @@ fn choose(store: &Store, wanted: Option<&Path>) -> Result<Kept, Error> {
 
 async fn undo(args: &OldArgs, console: &Console) -> Result<(), Failure> {
     let when = args.when.as_deref();
+    if is_an_upgrade(args)? {
+        return upgrade::undo(args, console).await;
+    }
     let old = with_data(&args.dir, console, "undo", async |data, report| {
         let old = restore::undo(&data.store, &data.holdings, when, report).await?;
         data.forget_release();
@@ -257,6 +262,18 @@ async fn undo(args: &OldArgs, console: &Console) -> Result<(), Failure> {
     .await?;
     swapped(&old, &args.dir, console);
     Ok(())
+}
+
+/// Whether what is to be live again was put aside by an upgrade: the one that is named, or the newest of all.
+fn is_an_upgrade(args: &OldArgs) -> Result<bool, Failure> {
+    let (_, state) = holdings::find(&args.dir, &Console::quiet())?;
+    let upgrades = upgrade::aside(&state);
+    let restores = restore::list(&holdings::folder(&state));
+    Ok(match (&args.when, upgrades.first(), restores.first()) {
+        (Some(when), ..) => upgrades.iter().any(|before| before.stamp == *when),
+        (None, Some(before), Some(old)) => before.stamp > old.stamp,
+        (None, before, _) => before.is_some(),
+    })
 }
 
 fn swapped(old: &restore::Old, dir: &Path, console: &Console) {
@@ -270,11 +287,20 @@ fn swapped(old: &restore::Old, dir: &Path, console: &Console) {
 
 async fn drop_old(args: &OldArgs, console: &Console) -> Result<(), Failure> {
     let when = args.when.as_deref();
-    let gone = with_data(&args.dir, console, "drop-old", async |data, _| {
-        restore::drop_old(&data.store, &data.holdings, when).await
-    })
-    .await?;
-    console.done(&format!("{} dropped", gone.len()));
+    let (_, state) = holdings::find(&args.dir, &Console::quiet())?;
+    let upgrades = upgrade::drop_aside(&state, when)?;
+    let restores = match upgrades > 0 && when.is_some() {
+        // It was the one that is named.
+        true => Vec::new(),
+        false => {
+            with_data(&args.dir, console, "drop-old", async |data, _| {
+                restore::drop_old(&data.store, &data.holdings, when).await
+            })
+            .await?
+        }
+    };
+    console.begin("drop-old");
+    console.done(&format!("{} dropped", upgrades + restores.len()));
     Ok(())
 }
 

@@ -163,7 +163,7 @@ async fn dispatch(
         Command::Maintenance(args) => maintenance::run(&args, console),
         Command::Passwd(args) => passwd::run(&args),
         Command::Trust(args) => trust::run(&args, console),
-        Command::Tune(args) => tune::run(&args, console).await,
+        Command::Tune(args) => Box::pin(tune::run(&args, console)).await,
         Command::Container(args) => container::run(&args).await,
         Command::Manage(args) => manage::run(&args, console).await,
         Command::Db(args) => db::run(&args.command, console).await,

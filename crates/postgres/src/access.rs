@@ -51,7 +51,8 @@ impl Access {
         }
     }
 
-    async fn start(cluster: &Cluster, wait: Duration) -> Result<Access, Error> {
+    /// Starts a server that nobody else has.
+    pub(crate) async fn start(cluster: &Cluster, wait: Duration) -> Result<Access, Error> {
         let server = cluster.start(wait).await?;
         Ok(Access {
             server: Some(server),

@@ -27,11 +27,11 @@ use crate::connection::Connection;
 use crate::error::Error;
 use crate::programs::{self, Programs};
 use crate::user::{RunAs, can_reach};
-use crate::{password, role};
+use crate::{password, role, upgrade};
 
 mod conf;
-mod init;
-mod leftover;
+pub(crate) mod init;
+pub(crate) mod leftover;
 mod log;
 mod machine;
 mod server;
@@ -82,10 +82,22 @@ struct Inner {
     _lock: File,
 }
 
+/// Beside the app: migrations, a backup, a shell, Hotclub itself, and the three that PostgreSQL reserves.
+const RESERVE: u32 = 20;
+
+impl Options {
+    /// How many sessions such a cluster admits: a reload has two generations alive at once.
+    pub fn max_connections(&self) -> u32 {
+        self.connections.saturating_mul(2).saturating_add(RESERVE)
+    }
+}
+
 impl Cluster {
     /// Whether `prepare` would make a new cluster here, which takes a few seconds.
     pub fn is_new(dir: &Path) -> bool {
-        !dir.join("data").join("PG_VERSION").exists()
+        let is_there = dir.join("data").join("PG_VERSION").exists();
+        // In the middle of an exchange nothing may be in its place.
+        !is_there && !upgrade::is_under_way(dir)
     }
 
     /// Makes the cluster, or finds it again. A kill at any moment leaves what the next call completes.
@@ -101,6 +113,7 @@ impl Cluster {
         let lock = lock(dir).await?;
         make_dir(&dir.join("log"), 0o700, None)?;
         make_dir(&dir.join("secrets"), 0o700, None)?;
+        upgrade::settle(dir).await?;
         init::sweep(dir).await?;
         let programs = init::programs_for(dir, options.version)?;
         leftover::stop(&dir.join("data")).await?;
@@ -122,6 +135,34 @@ impl Cluster {
         Ok(Cluster {
             inner: Arc::new(inner),
         })
+    }
+
+    /// Makes another cluster into which the same passwords lead.
+    pub(crate) async fn with_the_passwords_of(
+        old: &Cluster,
+        options: Options,
+    ) -> Result<Cluster, Error> {
+        let secrets = options.dir.join("secrets");
+        make_dir(&options.dir, 0o711, None)?;
+        make_dir(&secrets, 0o700, None)?;
+        for name in ["admin.password", "app.password"] {
+            let from = old.dir().join("secrets").join(name);
+            std::fs::copy(&from, secrets.join(name)).map_err(Error::io("copy", &from))?;
+        }
+        Cluster::prepare(options).await
+    }
+
+    /// Takes over what a person wrote into another one's postgresql.conf.
+    pub(crate) fn take_own_lines(&self, old: &Cluster) -> Result<(), Error> {
+        conf::take_own_lines(&self.inner, (&old.data(), &self.data()))
+    }
+
+    /// What it was made with, for one in another folder.
+    pub(crate) fn options(&self, dir: &Path) -> Options {
+        Options {
+            dir: dir.to_owned(),
+            ..self.inner.options.clone()
+        }
     }
 
     /// Starts the server, waits until it answers (at most `wait`), and sees to role and database.

@@ -96,6 +96,12 @@ pub enum Error {
         ours: u32,
     },
 
+    #[error("this site's data are of PostgreSQL {from}, and {to} is not newer")]
+    NotNewer { from: u32, to: u32 },
+
+    #[error("what restores have put aside cannot be taken along: {}", .stamps.join(", "))]
+    PutAside { stamps: Vec<String> },
+
     #[error("the site cannot go back: {why}")]
     NothingOld { why: String },
 
@@ -133,6 +139,13 @@ impl Error {
     pub fn hint(&self) -> Option<String> {
         Some(match self {
             Error::NotInstalled { wanted, found } => not_installed(*wanted, found),
+            Error::WrongVersion {
+                data,
+                wanted: Some(wanted),
+                ..
+            } if wanted > data => format!(
+                "write version = {data} in [database], or leave it out; then `hotclub db upgrade` moves the data to {wanted}"
+            ),
             Error::WrongVersion { dir, data, .. } => format!(
                 "install PostgreSQL {data} (on Debian: apt-get install postgresql-{data}), or write version = {data} \
                  in [database]; to begin with an empty database instead, move {} away",
@@ -174,6 +187,12 @@ impl Error {
             }
             Error::NewerVersion { .. } => {
                 "move the site to that version first (hotclub db upgrade), or dump it with an older pg_dump".to_owned()
+            }
+            Error::NotNewer { .. } => {
+                "`hotclub db undo` goes back to what an upgrade has put aside".to_owned()
+            }
+            Error::PutAside { .. } => {
+                "drop it (hotclub db drop-old), or go back to it (hotclub db undo), then try again".to_owned()
             }
             Error::NothingOld { .. } => "hotclub db backups lists what there is to go back to".to_owned(),
             Error::Died { log, log_file, .. } => {

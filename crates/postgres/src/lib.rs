@@ -3,7 +3,8 @@
 //!
 //! `programs` finds what is installed, `user` decides as whom it runs, `cluster` makes, starts and stops a
 //! data directory, `role` keeps the app's role and database, `ready` waits for any database, ours or not.
-//! `digest` tells whether what it says has changed. `access` is the superuser's way in, `backup` and `restore` are what a site's data goes out and in by.
+//! `digest` tells whether what it says has changed. `access` is the superuser's way in, `backup` and `restore` are what a
+//! site's data goes out and in by, `upgrade` moves them to another major version.
 
 pub mod access;
 pub mod backup;
@@ -19,6 +20,7 @@ pub mod restore;
 mod role;
 pub mod schedule;
 mod stamp;
+pub mod upgrade;
 pub mod user;
 
 pub use access::Access;

@@ -14,13 +14,15 @@ use crate::backup::{
 use crate::error::Error;
 use crate::stamp;
 
+mod folders;
 mod foreign;
 mod journal;
 mod old;
 mod swap;
 
+pub(crate) use folders::Folders;
 pub use journal::is_interrupted;
-use journal::{Database, File, Journal, Media, Phase};
+use journal::{Database, File, Journal, Phase};
 pub use old::{Old, drop_old, list};
 pub use swap::{Settled, settle};
 
@@ -148,14 +150,7 @@ async fn carry_on(
 fn plan(store: &Store, holdings: &Holdings, from: &str, with_media: bool) -> Journal {
     let made_at = stamp::now();
     let taken: Vec<String> = list(store.dir()).into_iter().map(|old| old.stamp).collect();
-    let plain = stamp::name(made_at);
-    let mut stamp = plain.clone();
-    for n in 2.. {
-        if !taken.contains(&stamp) {
-            break;
-        }
-        stamp = format!("{plain}-{n}");
-    }
+    let stamp = stamp::unused(made_at, &taken);
     let (mut database, mut file) = (None, None);
     match &holdings.database {
         Source::Postgres(access) => database = Some(Database::beside(access.database(), &stamp)),
@@ -163,7 +158,7 @@ fn plan(store: &Store, holdings: &Holdings, from: &str, with_media: bool) -> Jou
     }
     let root = holdings.media.as_ref().filter(|_| with_media);
     Journal {
-        media: root.map(|root| Media::beside(root, &stamp)),
+        media: root.map(|root| Folders::beside(root, &stamp)),
         stamp,
         made_at,
         from: from.to_owned(),

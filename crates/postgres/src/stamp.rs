@@ -16,6 +16,18 @@ pub(crate) fn name(seconds: u64) -> String {
     format!("{year:04}{month:02}{day:02}-{hour:02}{minute:02}{second:02}")
 }
 
+/// The same, told from those that are `taken`.
+pub(crate) fn unused(seconds: u64, taken: &[String]) -> String {
+    let plain = name(seconds);
+    let mut stamp = plain.clone();
+    let mut next = 2;
+    while taken.contains(&stamp) {
+        stamp = format!("{plain}-{next}");
+        next += 1;
+    }
+    stamp
+}
+
 /// Days since 1970 as year, month and day: whole eras of 400 years, counted from 1 March of the year 0, so
 /// that the leap day is the last of its year.
 fn date(days: u64) -> (u64, u64, u64) {

@@ -168,6 +168,18 @@ fn as_postgres(program: &Path) -> Command {
     command
 }
 
+/// `postgres (PostgreSQL) 15.14 (Debian …)` → 15
+fn major_of(bin: &Path) -> u32 {
+    let said = run(Command::new(bin.join("postgres")).arg("--version"));
+    let said = String::from_utf8_lossy(&said.stdout).into_owned();
+    let version = said
+        .split(' ')
+        .nth(2)
+        .and_then(|text| text.split('.').next());
+    let major = version.and_then(|major| major.trim().parse().ok());
+    major.unwrap_or_else(|| panic!("no version: {said}"))
+}
+
 fn programs() -> Result<PathBuf, String> {
     let named = std::env::var_os("HOTCLUB_TEST_PG_BIN").map(PathBuf::from);
     let debian = fs::read_dir("/usr/lib/postgresql")
@@ -185,6 +197,20 @@ fn programs() -> Result<PathBuf, String> {
 }
 
 impl Postgres {
+    /// The machine's own major version; 0 where there is none.
+    pub fn major() -> u32 {
+        programs().map_or(0, |bin| major_of(&bin))
+    }
+
+    /// The folder with the programs of a newer major version than the machine's own, and that version.
+    pub fn newer() -> Result<(PathBuf, u32), String> {
+        let missing = "PostgreSQL of a newer version is missing (`cargo xtask setup` installs it)";
+        let bin = std::env::var_os("HOTCLUB_TEST_NEWER_PG_BIN").ok_or(missing)?;
+        let bin = PathBuf::from(bin);
+        let major = major_of(&bin);
+        Ok((bin, major))
+    }
+
     /// Whether the machine has PostgreSQL's programs, which a managed cluster needs.
     pub fn available() -> Result<(), String> {
         programs().map(drop)

@@ -19,9 +19,10 @@ const LIMIT: Duration = Duration::from_secs(2700);
 
 /// Tests with one of these words in their name need that thing; they are left out, and counted as
 /// skipped, where it is missing.
-const NAMED_NEEDS: [(&str, Need); 8] = [
+const NAMED_NEEDS: [(&str, Need); 9] = [
     ("browser", Need::Browser),
     ("postgres", Need::Postgres),
+    ("newer_major", Need::NewerPostgres),
     ("docker::", Need::Docker),
     ("_docker_", Need::Docker),
     ("https", Need::Https),

@@ -55,6 +55,7 @@ impl Outcome {
 const SITE_NEEDS: &[Need] = &[
     Need::Python,
     Need::Postgres,
+    Need::NewerPostgres,
     Need::Browser,
     Need::Nghttp,
     Need::Https,

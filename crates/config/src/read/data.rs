@@ -110,6 +110,7 @@ fn backup(reader: &mut Reader, database: &mut Section<'_>) -> Backup {
     let media = flag("media", default.media);
     let keep = reader.get(&mut section, "keep", |v| value::whole(v, 1, 1000));
     let command = reader.get(&mut section, "command", |v| value::text(v, EXAMPLE));
+    let url = reader.get(&mut section, "url", web_url);
     reader.end(section);
     Backup {
         keep: keep.unwrap_or(default.keep),
@@ -117,6 +118,22 @@ fn backup(reader: &mut Reader, database: &mut Section<'_>) -> Backup {
         before_migrations,
         media,
         command,
+        url,
+    }
+}
+
+fn web_url(value: &DeValue<'_>) -> Result<Secret, Wrong> {
+    const EXAMPLE: &str = "\"https://hooks.example.com/T0/B0\"";
+    let text = value::text(value, EXAMPLE)?;
+    let rest = ["https://", "http://"]
+        .iter()
+        .find_map(|scheme| text.strip_prefix(scheme));
+    match rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with('/')) {
+        true => Ok(Secret::new(text)),
+        false => Err(
+            Wrong::value("a URL that begins with https:// or http://", "this is none")
+                .example(EXAMPLE),
+        ),
     }
 }
 

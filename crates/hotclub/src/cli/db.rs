@@ -19,9 +19,11 @@ pub(crate) enum DbCommand {
     Restore(RestoreArgs),
     /// Load a dump from elsewhere (pg_dump) beside the live database, and swap
     Import(ImportDumpArgs),
-    /// Go back to what a restore put aside
+    /// Move the data to a newer major version of PostgreSQL: beside, checked, then exchanged
+    Upgrade(DbUpgradeArgs),
+    /// Go back to what a restore or an upgrade put aside
     Undo(OldArgs),
-    /// Drop what restores have put aside
+    /// Drop what restores and upgrades have put aside
     DropOld(OldArgs),
     /// Open psql on the database, as the site's own role
     Shell(ShellArgs),
@@ -35,6 +37,7 @@ impl DbCommand {
             Self::Backups(args) => &args.dir,
             Self::Restore(args) => &args.dir,
             Self::Import(args) => &args.dir,
+            Self::Upgrade(args) => &args.dir,
             Self::Undo(args) | Self::DropOld(args) => &args.dir,
             Self::Shell(args) => &args.dir,
         }
@@ -103,6 +106,28 @@ pub(crate) struct ImportDumpArgs {
 }
 
 #[derive(Debug, clap::Args)]
+pub(crate) struct DbUpgradeArgs {
+    /// The project's folder, or the name of a site that was deployed here
+    #[arg(value_name = "DIR|SITE", value_parser = super::place)]
+    pub(crate) dir: PathBuf,
+
+    /// The major version, as 17; its programs must be installed
+    #[arg(value_name = "VERSION")]
+    pub(crate) to: u32,
+
+    #[command(flatten)]
+    pub(crate) host: AtHost,
+}
+
+/// The host that serves the site, if one does.
+#[derive(Debug, clap::Args)]
+pub(crate) struct AtHost {
+    /// The control socket of the host that serves the site (default: that of the state folder it was deployed to)
+    #[arg(long, value_name = "PATH", env = "HOTCLUB_SOCKET")]
+    pub(crate) control: Option<PathBuf>,
+}
+
+#[derive(Debug, clap::Args)]
 pub(crate) struct OldArgs {
     /// The project's folder, or the name of a site that was deployed here
     #[arg(default_value = ".", value_name = "DIR|SITE", value_parser = super::place)]
@@ -110,4 +135,7 @@ pub(crate) struct OldArgs {
 
     /// Which, as `hotclub db backups` names it
     pub(crate) when: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) host: AtHost,
 }

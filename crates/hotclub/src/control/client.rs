@@ -52,11 +52,11 @@ impl Client {
         Ok(self.output.write_all(&line).await?)
     }
 
-    /// Waits until the host wants an archive.
+    /// Waits until the host wants an archive, or holds what it was to hold.
     pub(crate) async fn wanted(&mut self, console: &Console) -> Result<(), Failure> {
         loop {
             match self.next(console).await? {
-                Reply::Send => return Ok(()),
+                Reply::Send | Reply::Held => return Ok(()),
                 Reply::Refused(failure) => return Err(failure),
                 Reply::Answer { .. } => {}
             }
@@ -82,7 +82,7 @@ impl Client {
             match self.next(console).await? {
                 Reply::Answer { result } => return Ok(result),
                 Reply::Refused(failure) => return Err(failure),
-                Reply::Send => {}
+                Reply::Send | Reply::Held => {}
             }
         }
     }

@@ -51,6 +51,13 @@ impl Visitor {
         Ok((&mut self.input).take(parcel.bytes))
     }
 
+    /// Says that what was to be held is, and returns when the asker has said anything more, or has left.
+    pub(crate) async fn held(&mut self) {
+        say(&self.listener, &Reply::Held);
+        // Whatever comes, or that nothing can.
+        let _ = line(&mut self.input).await;
+    }
+
     /// Returns when nobody is there any more.
     pub(crate) async fn left(&self) {
         self.listener.closed().await;

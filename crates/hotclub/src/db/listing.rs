@@ -5,6 +5,7 @@ use std::time::{SystemTime, UNIX_EPOCH};
 
 use hotclub_postgres::backup::{self, Manifest, Proof, shown};
 use hotclub_postgres::restore::{self, Old};
+use hotclub_postgres::upgrade::Before;
 use serde::Serialize;
 
 use super::holdings::{find, folder};
@@ -16,8 +17,17 @@ use crate::console::{Console, Failure};
 struct Listing<'l> {
     backups: Vec<Row<'l>>,
     old: &'l [Old],
+    /// What upgrades have put aside: stamp and major version.
+    upgraded: Vec<Upgraded<'l>>,
     /// A restore was killed half-way; the next start, or the next `hotclub db`, settles it.
     interrupted: bool,
+}
+
+#[derive(Serialize)]
+struct Upgraded<'l> {
+    stamp: &'l str,
+    postgres: u32,
+    folder: &'l std::path::Path,
 }
 
 #[derive(Serialize)]
@@ -39,17 +49,25 @@ pub(super) fn run(args: &BackupsArgs, console: &Console) -> Result<(), Failure> 
     let (_, state) = find(&args.dir, console)?;
     let dir = folder(&state);
     let (kept, old) = (backup::list(&dir), restore::list(&dir));
+    let upgraded = super::upgrade::aside(&state);
     let interrupted = restore::is_interrupted(&dir);
     if args.json {
         let backups = kept.iter().map(|kept| row(&kept.manifest, &kept.folder));
         return print_json(&Listing {
             backups: backups.collect(),
             old: &old,
+            upgraded: upgraded.iter().map(shown_before).collect(),
             interrupted,
         });
     }
     let manifests: Vec<&Manifest> = kept.iter().map(|kept| &kept.manifest).collect();
     writeln!(std::io::stdout(), "{}", table(&manifests, &old))?;
+    for Before { stamp, major, .. } in &upgraded {
+        writeln!(
+            std::io::stdout(),
+            "{stamp:<18}         put aside for an upgrade: PostgreSQL {major}"
+        )?;
+    }
     if interrupted {
         let hint = "the next start, or the next `hotclub db` command, finishes or undoes it";
         console.warning("a restore was interrupted", Some(hint));
@@ -60,6 +78,14 @@ pub(super) fn run(args: &BackupsArgs, console: &Console) -> Result<(), Failure> 
 pub(super) fn print_json(value: &impl Serialize) -> Result<(), Failure> {
     let text = serde_json::to_string_pretty(value)?;
     Ok(writeln!(std::io::stdout(), "{text}")?)
+}
+
+fn shown_before(before: &Before) -> Upgraded<'_> {
+    Upgraded {
+        stamp: &before.stamp,
+        postgres: before.major,
+        folder: &before.folder,
+    }
 }
 
 fn row<'l>(manifest: &'l Manifest, folder: &'l std::path::Path) -> Row<'l> {

@@ -33,6 +33,8 @@ pub(super) enum Ask {
     /// Let down, and raised again.
     Restart {
         site: String,
+        /// What it is down for in between.
+        hold: Option<Hold>,
         done: Done<Result<(), Failure>>,
     },
     /// Raises a site beside what stands of it. Until `Switch` or `GiveUp` nobody else raises it.
@@ -61,6 +63,31 @@ pub(super) enum Ask {
     },
     /// It is served no longer; done once it has gone.
     Dismiss { site: String, done: Done<bool> },
+}
+
+/// Work on a site's data while nothing of it runs.
+#[derive(Debug)]
+pub(super) struct Hold {
+    /// Told once app and database have ended.
+    down: oneshot::Sender<()>,
+    /// Sent, or dropped, when they may start again.
+    go: oneshot::Receiver<()>,
+}
+
+impl Hold {
+    /// The hold; what hears that the site is down; what says that the work is done.
+    pub(super) fn new() -> (Self, oneshot::Receiver<()>, oneshot::Sender<()>) {
+        let (down, held) = oneshot::channel();
+        let (say, go) = oneshot::channel();
+        (Self { down, go }, held, say)
+    }
+
+    /// The site is down: returns when the work is done, or nobody does it any more.
+    pub(super) async fn wait(self) {
+        if self.down.send(()).is_ok() {
+            let _ = self.go.await;
+        }
+    }
 }
 
 /// One site at one moment.
@@ -123,8 +150,8 @@ impl Asker {
         self.ask(|done| Ask::Reload { site, done }).await?
     }
 
-    pub(super) async fn restart(&self, site: String) -> Result<(), Failure> {
-        self.ask(|done| Ask::Restart { site, done }).await?
+    pub(super) async fn restart(&self, site: String, hold: Option<Hold>) -> Result<(), Failure> {
+        self.ask(|done| Ask::Restart { site, hold, done }).await?
     }
 
     pub(super) async fn cache(&self, site: String, question: Question) -> Outcome {

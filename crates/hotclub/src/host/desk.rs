@@ -6,7 +6,7 @@ use std::sync::Arc;
 use hotclub_config::{Deployed, Site};
 use serde_json::json;
 
-use super::ask::Asker;
+use super::ask::{Asker, Hold};
 use super::{Source, read};
 use crate::cache::Question;
 use crate::console::{Console, Failure, Listener};
@@ -35,9 +35,10 @@ impl control::Desk for Desk {
                 Ok(json!({}))
             }
             Request::Restart { site } => {
-                self.asker.restart(site).await?;
+                self.asker.restart(site, None).await?;
                 Ok(json!({}))
             }
+            Request::Hold { site } => self.hold(site, visitor).await,
             Request::Remove { site, data } => self.remove(&site, data).await,
             Request::Deploy { site, from, bytes } => {
                 Box::pin(self.deploy(&site, (from.as_str(), bytes), visitor)).await
@@ -129,6 +130,21 @@ impl Desk {
         let mut sites = wanted.sites.into_iter();
         let found = sites.find(|site| site.name == name);
         found.ok_or_else(|| Failure::new(format!("{name} is not among the sites of this host")))
+    }
+
+    /// Lets a site down for as long as the asker works on its data.
+    async fn hold(&self, site: String, mut visitor: Visitor) -> Outcome {
+        let (hold, held, go) = Hold::new();
+        let restarted = self.asker.restart(site, Some(hold));
+        let work = async {
+            if held.await.is_ok() {
+                visitor.held().await;
+                let _ = go.send(());
+            }
+        };
+        let (restarted, ()) = tokio::join!(restarted, work);
+        restarted?;
+        Ok(json!({}))
     }
 
     /// What is kept stays, unless told otherwise.

@@ -15,7 +15,7 @@ use hotclub_front::{AccessLog, Distribution, Limits, Observer, Options};
 use hotclub_supervise::RunAs;
 use tokio::task::JoinSet;
 
-use super::ask::{Ask, Asks, Done, Look};
+use super::ask::{Ask, Asks, Done, Hold, Look};
 use super::stage::{Bill, Ready, Stage};
 use super::tenant::{Ground, Raised, Wish, raise};
 use super::{Source, Wanted};
@@ -456,7 +456,7 @@ impl<'a> Household<'a> {
                 Some(site) => self.reload_one(&site, done),
                 None => self.reload_all(done),
             },
-            Ask::Restart { site, done } => self.restart(&site, done),
+            Ask::Restart { site, hold, done } => self.restart(&site, hold, done),
             Ask::Try {
                 site,
                 console,
@@ -567,7 +567,7 @@ impl<'a> Household<'a> {
         let _ = done.send(outcome);
     }
 
-    fn restart(&mut self, name: &str, done: Done<Result<(), Failure>>) {
+    fn restart(&mut self, name: &str, hold: Option<Hold>, done: Done<Result<(), Failure>>) {
         let found = self.find(name).ok_or_else(|| self.unknown(name));
         let read = found.and_then(|at| Ok((at, self.read_one(name)?)));
         let (at, site) = match read {
@@ -588,9 +588,10 @@ impl<'a> Household<'a> {
         tenant.site = site;
         tenant.waiting.push(done);
         let (standing, ground) = (tenant.standing.take(), tenant.ground.take());
-        if standing.is_none() && ground.is_none() {
+        if standing.is_none() && ground.is_none() && hold.is_none() {
             return self.raise(at);
         }
+        tenant.again = None;
         // Another one can only be raised when this one has let go of state and database.
         tenant.is_rising = true;
         tenant.since = SystemTime::now();
@@ -603,6 +604,9 @@ impl<'a> Household<'a> {
                 (Some(standing), _) => standing.leave().await,
                 (None, Some(ground)) => ground.stop().await,
                 (None, None) => {}
+            }
+            if let Some(hold) = hold {
+                hold.wait().await;
             }
             let raised = raise(wish, None, stage, console).await;
             (site.name.clone(), raised, Then::Show)

@@ -12,11 +12,6 @@ use crate::console::{Console, Failure};
 use crate::project::learnt::{self, Learnt};
 use crate::project::{Project, State};
 
-/// Connections beside the workers': migrations, a shell, a backup.
-const SPARE_CONNECTIONS: u32 = 10;
-/// Workers keep their connections, and during a reload an old generation and a new one have theirs.
-const GENERATIONS: u32 = 2;
-
 /// The database under the site.
 #[derive(Debug)]
 pub(crate) enum Database {
@@ -83,7 +78,33 @@ pub(crate) async fn settle(
         foreign(project).await?
     };
     console.done(&database.described(project));
+    if let Database::Managed(server) = &database {
+        doubt_connections((&*project, state), server, console).await?;
+    }
     Ok(database)
+}
+
+/// Says so when the server that runs admits fewer sessions than the site may come to want: it was started for fewer
+/// workers, or a person's own settings say so.
+async fn doubt_connections(
+    (project, state): (&Project, &State),
+    server: &Server,
+    console: &Console,
+) -> Result<(), Failure> {
+    let wanted = cluster_of(project, state)?.max_connections();
+    let admitted = server.max_connections().await;
+    let admitted = admitted.map_err(|error| Failure::of_step(&error, error.hint()))?;
+    if admitted < wanted {
+        let message = format!(
+            "PostgreSQL admits {admitted} connections, and {} workers with {} threads each may come to want {wanted}: \
+             twice their number, for a reload has both generations, and some for backups and shells",
+            project.workers, project.site.app.threads
+        );
+        let hint = "start PostgreSQL anew (`hotclub restart SITE`, or stop and start `up`), and take max_connections \
+                    out of postgresql.conf if it is there; or have fewer workers";
+        console.warning(&message, Some(hint));
+    }
+    Ok(())
 }
 
 /// The same over a database that serves already, and goes on.
@@ -104,8 +125,9 @@ pub(crate) async fn resettle(
                 .hint("stop and start for that: a reload keeps the database"),
         );
     }
-    if !managed {
-        foreign(project).await?;
+    match server {
+        Some(server) => doubt_connections((&*project, state), server, console).await?,
+        None => drop(foreign(project).await?),
     }
     Ok(())
 }
@@ -129,7 +151,9 @@ async fn decide(
         }
         None => ask(project, state, console, held).await?,
     };
-    learnt::keep(state, &circumstances, &learnt)?;
+    if !unchanged {
+        learnt::keep(state, &circumstances, &learnt)?;
+    }
     let Learnt {
         inspection,
         managed,
@@ -270,14 +294,12 @@ fn note(outcome: &Managed, inspection: &Inspection) -> Option<String> {
 
 /// The cluster that a project has, or would have.
 pub(crate) fn cluster_of(project: &Project, state: &State) -> Result<Options, Failure> {
-    let of_workers = project.workers as u32 * project.site.app.threads * GENERATIONS;
-    let connections = of_workers + SPARE_CONNECTIONS;
     Ok(Options {
         dir: state.dir.join("postgres"),
         version: project.site.database.version,
         user: RunAs::choose().map_err(|error| Failure::of_step(&error, error.hint()))?,
         name: project.site.name.clone(),
-        connections,
+        connections: project.workers as u32 * project.site.app.threads,
     })
 }
 

@@ -3,6 +3,7 @@
 
 mod backups;
 mod containers;
+mod databases;
 mod deadlines;
 mod deaths;
 mod deploys;
@@ -21,9 +22,14 @@ use hotclub_testkit::{Process, Program, Question, Signal, Weather, until};
 use rustix::process::{Pid, kill_process};
 use serde_json::{Value, json};
 
-/// How often: `short` among the tests, `long` under `cargo xtask chaos`.
+/// How often: `short` among the tests, `long` under `cargo xtask chaos`, less with its `--times`.
 fn count(short: usize, long: usize) -> usize {
-    if is_long() { long } else { short }
+    let at_most = std::env::var("HOTCLUB_CHAOS_TIMES").ok();
+    let at_most = at_most.and_then(|text| text.parse().ok());
+    match is_long() {
+        true => at_most.map_or(long, |most: usize| long.min(most)),
+        false => short,
+    }
 }
 
 fn is_long() -> bool {

@@ -1,5 +1,8 @@
 //! `hotclub db`: while the site is up, and while nothing runs.
 
+mod upgrade;
+
+use std::io::{Read, Write};
 use std::time::Duration;
 
 use hotclub_testkit::{Ended, Launch, Postgres, Program, Project, need, python, until_within};
@@ -157,9 +160,10 @@ fn a_backup_that_fails_is_told_and_holds_migrations_back() {
     let python = need!(python());
     let project = project(&python, "", &[]);
     let told = "[database.backup]\ncommand = \"echo $HOTCLUB_SITE: $HOTCLUB_MESSAGE > told\"\n";
+    let (url, posted) = listening();
     project.write(
         "hotclub.toml",
-        &format!("[database]\nengine = \"sqlite\"\n{told}"),
+        &format!("[database]\nengine = \"sqlite\"\n{told}url = \"{url}\"\n"),
     );
     up(&project).serve().stop();
     // A file where the folder belongs.
@@ -170,6 +174,15 @@ fn a_backup_that_fails_is_told_and_holds_migrations_back() {
     bad(here(db(&project, "backup", &[])), &["backups"]);
     let text = project.read("told");
     assert!(text.starts_with("site: cannot "), "{text}");
+    let posted = posted.join().unwrap();
+    assert!(
+        posted.starts_with("POST /hook/key HTTP/1.1\r\n"),
+        "{posted}"
+    );
+    let body = posted.split("\r\n\r\n").last().unwrap_or_default();
+    let body: Value = serde_json::from_str(body).unwrap();
+    assert_eq!(body["site"], "site", "{body}");
+    assert_eq!(body["text"].as_str(), Some(text.trim()), "{body}");
     std::fs::remove_file(&told).unwrap();
 
     project.append("mysite/urls.py", "# changed\n");
@@ -192,6 +205,28 @@ fn a_backup_that_fails_is_told_and_holds_migrations_back() {
         "[database.backup]\nbefore_migrations = false",
     );
     up(&project).serve().stop();
+}
+
+/// Somewhere a notice can be posted to, and what came there.
+fn listening() -> (String, std::thread::JoinHandle<String>) {
+    let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("http://{}/hook/key", listener.local_addr().unwrap());
+    let thread = std::thread::spawn(move || {
+        let (mut stream, _) = listener.accept().unwrap();
+        let (mut text, mut piece) = (String::new(), [0; 4096]);
+        // A JSON object ends the request.
+        while !text.ends_with('}') {
+            match stream.read(&mut piece).unwrap() {
+                0 => break,
+                read => text += &String::from_utf8_lossy(&piece[..read]),
+            }
+        }
+        stream
+            .write_all(b"HTTP/1.1 204 No Content\r\n\r\n")
+            .unwrap();
+        text
+    });
+    (url, thread)
 }
 
 const MIGRATION: &str = "from django.db import migrations\nclass Migration(migrations.Migration):\n    initial = True\n";

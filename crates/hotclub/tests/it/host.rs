@@ -3,10 +3,12 @@
 mod cache;
 mod deploys;
 pub(crate) mod django;
+mod docs;
 mod env;
 mod install;
-mod postgres;
+pub(crate) mod postgres;
 mod processes;
+mod rollback;
 mod top;
 
 use std::path::{Path, PathBuf};

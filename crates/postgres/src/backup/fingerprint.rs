@@ -41,10 +41,12 @@ const TABLES: &str = "SELECT n.nspname::text, c.relname::text FROM pg_class c \
     AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.classid = 'pg_class'::regclass \
         AND d.objid = c.oid AND d.deptype = 'e') ORDER BY 1, 2";
 
+/// From PostgreSQL 18 on, NOT NULL is a constraint (`n`) as well; before, it is none.
 const OBJECTS: &str = "WITH own AS (SELECT oid FROM pg_namespace \
         WHERE nspname <> 'information_schema' AND nspname !~ '^pg_') \
     SELECT 'relation ' || relkind::text, count(*) FROM pg_class WHERE relnamespace IN (TABLE own) GROUP BY 1 \
-    UNION ALL SELECT 'constraint ' || contype::text, count(*) FROM pg_constraint WHERE connamespace IN (TABLE own) GROUP BY 1 \
+    UNION ALL SELECT 'constraint ' || contype::text, count(*) FROM pg_constraint \
+        WHERE connamespace IN (TABLE own) AND contype <> 'n' GROUP BY 1 \
     UNION ALL SELECT 'trigger', count(*) FROM pg_trigger WHERE NOT tgisinternal \
     UNION ALL SELECT 'function', count(*) FROM pg_proc WHERE pronamespace IN (TABLE own) \
     UNION ALL SELECT 'extension', count(*) FROM pg_extension \

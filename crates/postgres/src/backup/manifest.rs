@@ -41,6 +41,8 @@ pub enum Reason {
     Daily,
     Migration,
     Manual,
+    /// Before the data moved to another major version.
+    Upgrade,
 }
 
 impl std::fmt::Display for Reason {
@@ -49,6 +51,7 @@ impl std::fmt::Display for Reason {
             Reason::Daily => "daily",
             Reason::Migration => "migration",
             Reason::Manual => "manual",
+            Reason::Upgrade => "upgrade",
         })
     }
 }

@@ -14,16 +14,21 @@ pub(super) fn doomed(all: &[&Manifest], keep: usize) -> Vec<String> {
             !manifest.proof.is_good() && newest_good.is_some_and(|good| *at > good)
         })
         .map(|(_, manifest)| *manifest);
-    let old = [Reason::Daily, Reason::Migration, Reason::Manual]
-        .into_iter()
-        .flat_map(|reason| {
-            let of = all
-                .iter()
-                .filter(good)
-                .filter(move |manifest| manifest.reason == reason);
-            of.skip(keep.max(1))
-        })
-        .copied();
+    let old = [
+        Reason::Daily,
+        Reason::Migration,
+        Reason::Manual,
+        Reason::Upgrade,
+    ]
+    .into_iter()
+    .flat_map(|reason| {
+        let of = all
+            .iter()
+            .filter(good)
+            .filter(move |manifest| manifest.reason == reason);
+        of.skip(keep.max(1))
+    })
+    .copied();
     failed
         .chain(old)
         .map(|manifest| manifest.name.clone())

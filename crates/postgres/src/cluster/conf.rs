@@ -10,16 +10,13 @@ use super::machine::Machine;
 use crate::error::Error;
 
 const NAME: &str = "hotclub.conf";
+const MAIN: &str = "postgresql.conf";
 const INCLUDE: &str = "include_if_exists = 'hotclub.conf'";
-
-/// Beside the app: a reload's second generation is counted separately; then migrations, a backup, a shell,
-/// Hotclub itself, and the three that PostgreSQL reserves.
-const RESERVE: u32 = 20;
 
 /// Writes the file and sees to it that postgresql.conf reads it last.
 pub(super) fn write(inner: &Inner, data: &Path) -> Result<(), Error> {
     replace(inner, &data.join(NAME), &text(inner))?;
-    let main = data.join("postgresql.conf");
+    let main = data.join(MAIN);
     let written = std::fs::read_to_string(&main).map_err(Error::io("read", &main))?;
     if written.lines().any(|line| line.trim() == INCLUDE) {
         return Ok(());
@@ -29,6 +26,20 @@ pub(super) fn write(inner: &Inner, data: &Path) -> Result<(), Error> {
         &main,
         &format!("{written}\n# Hotclub's settings; your own go below this line.\n{INCLUDE}\n"),
     )
+}
+
+/// What stands below the include line is a person's, and goes below that of another data directory.
+pub(super) fn take_own_lines(inner: &Inner, (from, to): (&Path, &Path)) -> Result<(), Error> {
+    write(inner, to)?;
+    let read = |path: &Path| std::fs::read_to_string(path).map_err(Error::io("read", path));
+    let theirs = read(&from.join(MAIN))?;
+    let own = theirs.split_once(INCLUDE).map_or("", |(_, own)| own.trim());
+    if own.is_empty() {
+        return Ok(());
+    }
+    let main = to.join(MAIN);
+    let text = format!("{}{own}\n", read(&main)?);
+    replace(inner, &main, &text)
 }
 
 fn megabytes(count: u64) -> String {
@@ -52,12 +63,7 @@ fn text(inner: &Inner) -> String {
     } else {
         "0700"
     };
-    // A reload has two generations alive at once.
-    let connections = inner
-        .options
-        .connections
-        .saturating_mul(2)
-        .saturating_add(RESERVE);
+    let connections = inner.options.max_connections();
     let machine = Machine::here();
     let settings = [
         (

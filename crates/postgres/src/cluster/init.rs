@@ -16,7 +16,7 @@ use crate::user::RunAs;
 use crate::{password, role};
 
 /// A cluster in the making; whatever has this beginning was never finished.
-const UNFINISHED: &str = "making.";
+pub(crate) const UNFINISHED: &str = "making.";
 
 /// The programs of the version that the data has, which must be the wanted one; without data the wanted
 /// one, or the newest.
@@ -45,7 +45,7 @@ pub(super) fn programs_for(dir: &Path, wanted: Option<u32>) -> Result<Programs, 
     })
 }
 
-fn major_of(data: &Path) -> Result<u32, Error> {
+pub(crate) fn major_of(data: &Path) -> Result<u32, Error> {
     let text = std::fs::read_to_string(data.join("PG_VERSION")).unwrap_or_default();
     // Before 10 the major version had two parts; those are far out of Hotclub's reach anyway.
     let major = text

@@ -27,7 +27,7 @@ const PATIENCE: [(Signal, Duration); 3] = [
 const NEVER_A_PID: i32 = (1 << 22) + 1;
 
 /// Ends a server that still runs on this data directory, and returns when it is gone.
-pub(super) async fn stop(data: &Path) -> Result<(), Error> {
+pub(crate) async fn stop(data: &Path) -> Result<(), Error> {
     let file = data.join("postmaster.pid");
     let Some(pid) = std::fs::read_to_string(&file)
         .ok()

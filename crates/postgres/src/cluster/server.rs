@@ -10,8 +10,9 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::process::Child;
 use tokio::sync::watch;
+use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::NoTls;
+use tokio_postgres::{Client, NoTls};
 
 use super::{Cluster, Exit, conf, leftover, log};
 use crate::command::command;
@@ -29,6 +30,9 @@ const IMMEDIATE: Duration = Duration::from_secs(5);
 
 /// How often the log's length is looked at.
 const LOG_CHECK: Duration = Duration::from_secs(60);
+
+/// Ends when its client is dropped.
+type Driver = JoinHandle<Result<(), tokio_postgres::Error>>;
 
 /// A server that answers. Dropping it begins a fast shutdown and does not wait for its end; `stop` does.
 #[derive(Debug)]
@@ -236,19 +240,36 @@ impl Server {
         }
     }
 
-    async fn provide(&self) -> Result<(), Error> {
-        let fail = |source| Error::Query {
+    /// How many sessions the server admits as it runs.
+    pub async fn max_connections(&self) -> Result<u32, Error> {
+        let (client, driver) = self.superuser().await?;
+        let asked = client
+            .query_one("SELECT current_setting('max_connections')::int", &[])
+            .await;
+        drop(client);
+        let _ = driver.await;
+        let admitted: i32 =
+            asked
+                .and_then(|row| row.try_get(0))
+                .map_err(|source| Error::Query {
+                    doing: "ask for max_connections",
+                    source,
+                })?;
+        Ok(admitted.unsigned_abs())
+    }
+
+    async fn superuser(&self) -> Result<(Client, Driver), Error> {
+        let config = self.admin().target().config();
+        let connected = config.connect(NoTls).await;
+        let (client, connection) = connected.map_err(|source| Error::Query {
             doing: "log in to the new server",
             source,
-        };
-        let (client, connection) = self
-            .admin()
-            .target()
-            .config()
-            .connect(NoTls)
-            .await
-            .map_err(fail)?;
-        let driver = tokio::spawn(connection);
+        })?;
+        Ok((client, tokio::spawn(connection)))
+    }
+
+    async fn provide(&self) -> Result<(), Error> {
+        let (client, driver) = self.superuser().await?;
         let app = self.connection();
         let outcome = role::ensure(&client, &app.user, &app.password, &app.database).await;
         drop(client);

@@ -1,11 +1,11 @@
 //! Which swap is under way: written before anything is made, so that the next run can end or undo what a kill
 //! interrupted.
 
-use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use super::folders::Folders;
 use super::old::Old;
 use super::{beside, named_beside};
 use crate::backup::{Store, store};
@@ -34,7 +34,7 @@ pub(super) struct Journal {
     pub(super) phase: Phase,
     pub(super) database: Option<Database>,
     pub(super) file: Option<File>,
-    pub(super) media: Option<Media>,
+    pub(super) media: Option<Folders>,
     /// What was put aside at this stamp becomes live again: it is no copy, and must not be cleared away.
     pub(super) undoes: Option<String>,
 }
@@ -54,16 +54,6 @@ pub(super) struct File {
     pub(super) old: PathBuf,
 }
 
-/// Three folders beside each other.
-#[derive(Debug, Clone, Serialize, Deserialize)]
-pub(super) struct Media {
-    pub(super) live: PathBuf,
-    pub(super) fresh: PathBuf,
-    pub(super) old: PathBuf,
-    /// Tells the fresh folder from the live one when they have changed places.
-    pub(super) inode: u64,
-}
-
 impl Database {
     pub(super) fn beside(live: &str, stamp: &str) -> Database {
         Database {
@@ -79,17 +69,6 @@ impl File {
         File {
             fresh: beside(live, &format!("fresh-{stamp}")),
             old: beside(live, &format!("before-{stamp}")),
-        }
-    }
-}
-
-impl Media {
-    pub(super) fn beside(live: &Path, stamp: &str) -> Media {
-        Media {
-            live: live.to_path_buf(),
-            fresh: beside(live, &format!("fresh-{stamp}")),
-            old: beside(live, &format!("before-{stamp}")),
-            inode: 0,
         }
     }
 }
@@ -125,8 +104,7 @@ impl Journal {
     pub(super) fn mark(&mut self, store: &Store, phase: Phase) -> Result<(), Error> {
         self.phase = phase;
         if let (Phase::Swapping, Some(media)) = (phase, &mut self.media) {
-            let fresh = std::fs::metadata(&media.fresh).map_err(Error::io("read", &media.fresh))?;
-            media.inode = fresh.ino();
+            media.know_fresh()?;
         }
         self.write(store)
     }

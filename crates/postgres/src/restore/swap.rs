@@ -5,17 +5,14 @@
 //! has our mark. Not swapped: all is cleared away. Swapped: the media folder, the list and the journal follow,
 //! and each of these steps may be done twice.
 
-use std::os::unix::fs::MetadataExt;
-use std::path::Path;
 use std::time::Duration;
 
-use rustix::fs::{CWD, RenameFlags, renameat_with};
 use tokio_postgres::Client;
 
-use super::journal::{Database, Journal, Media, Phase};
+use super::journal::{Database, Journal, Phase};
 use super::old::{self, Old, remove};
 use crate::access::Access;
-use crate::backup::{Holdings, Source, Store, scratch, store};
+use crate::backup::{Holdings, Source, Store, scratch};
 use crate::error::Error;
 use crate::role::identifier;
 
@@ -99,7 +96,7 @@ async fn finish(store: &Store, holdings: &Holdings, journal: &Journal) -> Result
         remove(&file.fresh)?;
     }
     if let Some(media) = &journal.media {
-        folders(media)?;
+        media.exchange()?;
     }
     // There may have been no media folder before.
     let media = journal.media.as_ref().map(|media| media.old.clone());
@@ -179,79 +176,4 @@ pub(super) async fn take_settings_along(access: &Access, names: &Database) -> Re
         doing: "take the database's settings along",
         source,
     })
-}
-
-/// Puts the fresh folder in the live one's place; may be called again after a kill anywhere in it.
-fn folders(media: &Media) -> Result<(), Error> {
-    let inode = |path: &Path| std::fs::metadata(path).ok().map(|found| found.ino());
-    if inode(&media.live) != Some(media.inode) {
-        if inode(&media.live).is_some() && !exchange(&media.live, &media.fresh)? {
-            rename_path(&media.live, &media.old)?;
-        }
-        if inode(&media.live).is_none() {
-            rename_path(&media.fresh, &media.live)?;
-        }
-    }
-    if media.fresh.exists() {
-        rename_path(&media.fresh, &media.old)?;
-    }
-    store::sync(super::parent(&media.live))
-}
-
-fn rename_path(from: &Path, to: &Path) -> Result<(), Error> {
-    std::fs::rename(from, to).map_err(Error::io("rename", from))
-}
-
-/// Exchanges two folders at once; `false`: this filesystem cannot.
-fn exchange(one: &Path, other: &Path) -> Result<bool, Error> {
-    match renameat_with(CWD, one, CWD, other, RenameFlags::EXCHANGE) {
-        Ok(()) => Ok(true),
-        Err(rustix::io::Errno::INVAL | rustix::io::Errno::NOSYS) => Ok(false),
-        Err(error) => Err(Error::io("rename", one)(error.into())),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::fs;
-
-    #[test]
-    fn folders_change_places_whatever_a_kill_left() {
-        // What is where before: live, fresh, old; each by its content.
-        for before in [
-            [Some("l"), Some("f"), None],
-            [Some("f"), Some("l"), None],
-            [None, Some("f"), Some("l")],
-            [Some("f"), None, Some("l")],
-        ] {
-            let root = tempfile::tempdir().unwrap();
-            let at = |name: &str| root.path().join(name);
-            let names = ["live", "fresh", "old"];
-            let mut media = Media {
-                live: at("live"),
-                fresh: at("fresh"),
-                old: at("old"),
-                inode: 0,
-            };
-            for (name, content) in names.iter().zip(before) {
-                if let Some(content) = content {
-                    fs::create_dir(at(name)).unwrap();
-                    fs::write(at(name).join("is"), content).unwrap();
-                    if content == "f" {
-                        media.inode = fs::metadata(at(name)).unwrap().ino();
-                    }
-                }
-            }
-            folders(&media).unwrap();
-            folders(&media).unwrap();
-            let is = |name: &str| fs::read_to_string(at(name).join("is")).ok();
-            let after = (is("live"), is("fresh"), is("old"));
-            assert_eq!(
-                after,
-                (Some("f".into()), None, Some("l".into())),
-                "{before:?}"
-            );
-        }
-    }
 }

@@ -6,7 +6,7 @@ use std::io::{Read, Write};
 use std::net::TcpStream;
 use std::process::Command;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
@@ -50,7 +50,7 @@ fn killed_backups_and_restores_of_a_postgres_site_leave_nothing_half() {
     // Requests amid a swap fail, and say so.
     let program = up(&project).allow("").serve();
     let times = count(10, 200);
-    let writer = Writer::start(program.address());
+    let writer = Writer::start(program.address(), "/");
     let mut restores = 0;
     let (backup, restore) = (took(&project, "backup"), took(&project, "restore"));
     for turn in 0..times {
@@ -163,15 +163,18 @@ fn psql(project: &Project, database: &str, query: &str) -> Vec<String> {
 }
 
 /// Writes row after row, and remembers those that were acknowledged.
-struct Writer {
+pub(super) struct Writer {
     stop: Arc<AtomicBool>,
+    acknowledged: Arc<AtomicUsize>,
     thread: JoinHandle<BTreeSet<String>>,
 }
 
 impl Writer {
-    fn start(address: &str) -> Self {
+    pub(super) fn start(address: &str, path: &'static str) -> Self {
         let stop = Arc::<AtomicBool>::default();
+        let acknowledged = Arc::<AtomicUsize>::default();
         let (told, address) = (stop.clone(), address.to_owned());
+        let counted = acknowledged.clone();
         let thread = std::thread::spawn(move || {
             let mut written = BTreeSet::new();
             for n in 0.. {
@@ -179,26 +182,36 @@ impl Writer {
                     break;
                 }
                 let key = format!("key{n}");
-                if acknowledged(&address, &key) {
+                if is_acknowledged(&address, path, &key) {
                     written.insert(key);
+                    counted.fetch_add(1, Ordering::SeqCst);
                 }
                 std::thread::sleep(Duration::from_millis(5));
             }
             written
         });
-        Self { stop, thread }
+        Self {
+            stop,
+            acknowledged,
+            thread,
+        }
     }
 
-    fn finish(self) -> BTreeSet<String> {
+    /// Rows that were acknowledged so far.
+    pub(super) fn count(&self) -> usize {
+        self.acknowledged.load(Ordering::SeqCst)
+    }
+
+    pub(super) fn finish(self) -> BTreeSet<String> {
         self.stop.store(true, Ordering::SeqCst);
         self.thread.join().unwrap()
     }
 }
 
-fn acknowledged(address: &str, key: &str) -> bool {
+fn is_acknowledged(address: &str, path: &str, key: &str) -> bool {
     let mut connection = TcpStream::connect(address).unwrap();
     let request = format!(
-        "POST / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{key}",
+        "POST {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nContent-Length: {}\r\n\r\n{key}",
         key.len()
     );
     connection.write_all(request.as_bytes()).unwrap();

@@ -17,7 +17,7 @@ fn deploys_and_rollbacks_under_load_lose_no_request() {
     let folder = notes(&server, &python);
     let mut program = host(&server).serve();
     done(&server, &["deploy", text(&folder)]);
-    let rounds = count(3, 50);
+    let rounds = count(3, 100);
     let storm = Storm::start(program.address(), &home_pages());
     storm.more(20);
     let (mut before, mut slowest) = ("one".to_owned(), 0.0_f64);
@@ -87,7 +87,7 @@ fn deploys_whose_host_is_killed_leave_three_sites_that_serve() {
     done(&server, &["deploy", text(&pages(&server, "a", "a page"))]);
     done(&server, &["deploy", text(&server.path("c"))]);
     let (mut live, mut rows) = ("one".to_owned(), Vec::new());
-    let kills = count(4, 60);
+    let kills = count(4, 200);
     for kill in 0..kills {
         let words = format!("kill {kill}");
         say(&server, &live, &words);

@@ -23,6 +23,7 @@ def home(request):
 def notes(request):
     if request.method == 'POST':
         Note.objects.create(text=request.body.decode())
+        print('noted', request.body.decode(), flush=True)
     return HttpResponse(','.join(Note.objects.order_by('id').values_list('text', flat=True)))
 
 def style(request):

@@ -4,7 +4,7 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use hotclub_testkit::{Postgres, Project, Python, need, python, until};
+use hotclub_testkit::{Postgres, Program, Project, Python, need, python, until, until_within};
 use rustix::fs::FlockOperation;
 use serde_json::Value;
 
@@ -15,7 +15,7 @@ use crate::up::postgres::DB_SETTINGS;
 use crate::up::says;
 
 /// The notes, on PostgreSQL.
-fn notes_on_postgres(server: &Project, python: &Python) -> PathBuf {
+pub(crate) fn notes_on_postgres(server: &Project, python: &Python) -> PathBuf {
     let folder = notes(server, python);
     let packages = ["Django", "psycopg", "psycopg-binary"].map(|name| python.pinned(name));
     server
@@ -27,6 +27,12 @@ fn notes_on_postgres(server: &Project, python: &Python) -> PathBuf {
         )
         .append("host.toml", "[log]\naccess = \"access.log\"\n");
     folder
+}
+
+/// The site's database without a version, and with the machine's own.
+pub(crate) fn pins() -> (&'static str, String) {
+    let free = "engine = \"postgres\"\n";
+    (free, format!("{free}version = {}\n", Postgres::major()))
 }
 
 /// A migration that runs `code`.
@@ -71,14 +77,15 @@ fn a_migration_that_fails_over_postgres_leaves_the_old_release_serving_and_a_bac
     assert_eq!(releases(&server, "notes"), ["1", "2"]);
     assert_eq!(reasons(&server), ["migration", "migration"]);
 
-    of_the_site_by_its_name(&server, &["backup", "notes", "--json"]);
+    a_follower_hears_what_comes(&server, &program);
+    the_days_backup_is_made_when_the_last_is_a_day_old(&server);
     let back = done(&server, &["rollback", "notes", "--anyway"]);
     eprintln!(
         "back in {} s, all of it in {} s",
         back["live_after"], back["seconds"]
     );
     assert_eq!(home(&program, "localhost").1, "one");
-    assert_eq!(notes_of(&program), "first");
+    assert!(notes_of(&program).starts_with("first,followed"));
     one_log_of_all(&server);
     let status = done(&server, &["status", "notes"]);
     assert!(status["sites"][0]["backup_age"].is_u64(), "{status:#}");
@@ -102,6 +109,56 @@ fn reasons(server: &Project) -> Vec<String> {
         backup["reason"].as_str().unwrap_or_default().to_owned()
     };
     backups.iter().map(reason).collect()
+}
+
+/// `logs --follow`: what app, front and database say from then on.
+#[track_caller]
+fn a_follower_hears_what_comes(server: &Project, program: &Program) {
+    let follower = command(server, &["logs", "notes", "--follow", "-n", "0"]).start();
+    let hears = |what: &[&str]| {
+        until(&format!("{what:?}"), || {
+            let lines = follower.stdout.all();
+            let has = |line: &String| what.iter().all(|word| line.contains(word));
+            lines.iter().any(has).then_some(())
+        });
+    };
+    // The first line tells that it listens.
+    until("the follower to listen", || {
+        write(program, "followed");
+        let lines = follower.stdout.all();
+        lines
+            .iter()
+            .any(|line| line.contains("followed"))
+            .then_some(())
+    });
+    hears(&[" app ", "noted followed"]);
+    hears(&[" front ", "POST /notes"]);
+    let shell = hotclub().env("HOTCLUB_STATE", server.state());
+    let wrong = shell.args(["db", "shell", "notes", "--", "-c", "SELECT nonsense"]);
+    assert_eq!(wrong.end_within(Duration::from_secs(60)).code, Some(1));
+    hears(&[" postgres ", "nonsense"]);
+    follower.kill();
+}
+
+fn the_days_backup_is_made_when_the_last_is_a_day_old(server: &Project) {
+    let made = of_the_site_by_its_name(server, &["backup", "notes", "--daily", "--json"]);
+    let (name, at) = (made["name"].as_str().unwrap(), &made["made_at"]);
+    let manifest = kept(server, "notes")
+        .join("state/backups")
+        .join(name)
+        .join("manifest.json");
+    let text = std::fs::read_to_string(&manifest).unwrap();
+    let aged = text.replace(&format!("\"made_at\": {at}"), "\"made_at\": 1000000");
+    assert_ne!(aged, text);
+    std::fs::write(manifest, aged).unwrap();
+    // From the next start on it is due.
+    done(server, &["restart", "notes"]);
+    until_within(Duration::from_secs(120), "the day's backup", || {
+        let daily = reasons(server)
+            .into_iter()
+            .filter(|reason| reason == "daily");
+        (daily.count() == 2).then_some(())
+    });
 }
 
 #[track_caller]

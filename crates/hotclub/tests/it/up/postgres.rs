@@ -114,8 +114,14 @@ fn after_a_kill_postgres_recovers_and_the_data_is_there() {
     let program = up(&project).serve();
     program.request("POST", "/", &[], b"").expect(200);
     program.kill();
+    // Fewer than the workers may come to want.
+    let conf = ".hotclub/postgres/data/postgresql.conf";
+    project.append(conf, "max_connections = 12\n");
     let program = up(&project).serve();
     count(&program, "postgresql 1");
+    let warned = program.events("warning");
+    let says = |warning: &serde_json::Value| warning.to_string().contains("admits 12 connections");
+    assert!(warned.iter().any(says), "{warned:#?}");
     program.stop();
 }
 
