@@ -1,5 +1,5 @@
 //! `cargo xtask bench-front`: what people keep NGINX for, measured beside NGINX and Caddy in one run: files over HTTP/1.1
-//! and over TLS with HTTP/2, proxied answers, handshakes, memory of idle connections.
+//! and over TLS with HTTP/2, of one site and of one among a thousand, proxied answers, handshakes, memory of idle connections.
 //!
 //! All servers run from the beginning and only one of them is asked at a time, in turns, so that what else the machine
 //! does meets all alike. They serve one folder, one certificate, and one upstream.
@@ -53,6 +53,8 @@ enum Workload {
     Http1(&'static str, u32),
     Tls2(&'static str, u32),
     Proxied,
+    /// Requests a second for a file of one site among many.
+    Crowded,
     Handshakes,
 }
 
@@ -60,7 +62,7 @@ impl Workload {
     fn all() -> Vec<Self> {
         let plain = FILES.map(|(name, _, clients)| Self::Http1(name, clients));
         let secure = FILES.map(|(name, _, clients)| Self::Tls2(name, clients));
-        let rest = [Self::Proxied, Self::Handshakes];
+        let rest = [Self::Crowded, Self::Proxied, Self::Handshakes];
         plain.into_iter().chain(secure).chain(rest).collect()
     }
 
@@ -69,6 +71,7 @@ impl Workload {
             Self::Http1(file, _) => format!("file of {file}, HTTP/1.1"),
             Self::Tls2(file, _) => format!("file of {file}, TLS and HTTP/2"),
             Self::Proxied => "proxied answer of 12 bytes, HTTP/1.1".to_owned(),
+            Self::Crowded => format!("file of 4k among {} sites, HTTP/1.1", servers::SITES),
             Self::Handshakes => "full TLS 1.3 handshakes".to_owned(),
         }
     }
@@ -76,7 +79,12 @@ impl Workload {
     fn measure(self, server: &Server, time: Duration) -> Result<f64> {
         match self {
             Self::Http1(file, clients) => load::wrk(server, &format!("/{file}"), clients, time),
-            Self::Tls2(file, clients) => load::h2load(server, &format!("/{file}"), clients, time),
+            Self::Tls2(file, clients) => {
+                // Ten large files at once on a connection would not come to an end.
+                let streams = if file == "10m" { 1 } else { 10 };
+                load::h2load(server, &format!("/{file}"), (clients, streams), time)
+            }
+            Self::Crowded => load::wrk(server, "/4k", 16, time),
             Self::Proxied => load::wrk(server, "/up/", 32, time),
             Self::Handshakes => load::handshakes(server, time),
         }
@@ -114,7 +122,8 @@ fn measure(options: &Options) -> Result<Results> {
     }
     let work = tempfile::tempdir()?;
     prepare(work.path())?;
-    let servers = servers::start(&tools, work.path())?;
+    let descriptors = idle::make_room(options.idle)?;
+    let servers = servers::start(&tools, work.path(), descriptors)?;
     let (rounds, seconds) = if options.quick { (1, 2) } else { (5, 8) };
     let rounds = options.rounds.unwrap_or(rounds).max(1);
     let time = Duration::from_secs(options.seconds.unwrap_or(seconds).max(1));
@@ -131,7 +140,11 @@ fn measure(options: &Options) -> Result<Results> {
     for workload in Workload::all() {
         let mut of: BTreeMap<String, Vec<f64>> = BTreeMap::new();
         for _ in 0..rounds {
-            for server in &servers.all {
+            let asked = match workload {
+                Workload::Crowded => &servers.crowded,
+                _ => &servers.all,
+            };
+            for server in asked {
                 interrupt::check()?;
                 let rate = workload
                     .measure(server, time)

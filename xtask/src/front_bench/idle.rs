@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddrV4, TcpStream};
 
 use anyhow::{Context as _, Result, ensure};
 use rustix::net::{AddressFamily, SocketType, bind, connect, socket};
+use rustix::process::{Resource, getrlimit, setrlimit};
 
 use super::servers::Server;
 use crate::descendants;
@@ -13,15 +14,26 @@ use crate::descendants;
 /// Connections from one address: fewer than any server's limit.
 const PER_ADDRESS: u32 = 250;
 
+/// Lets us, and servers that are started from here on, have as many descriptors as the system allows.
+///
+/// # Errors
+/// When that is too few for so many connections.
+pub(super) fn make_room(count: u32) -> Result<u64> {
+    let wanted = u64::from(count) + 1000;
+    let mut limit = getrlimit(Resource::Nofile);
+    let most = limit.maximum.unwrap_or(1 << 20);
+    ensure!(
+        most >= wanted,
+        "{count} connections need {wanted} descriptors, and the system allows {most}\nhint: raise the hard limit (ulimit -Hn), or \
+         --idle less"
+    );
+    limit.current = Some(most);
+    setrlimit(Resource::Nofile, limit)?;
+    Ok(most)
+}
+
 /// MiB (PSS) of the server's processes, before and with the connections.
 pub(super) fn memory(server: &Server, count: u32) -> Result<(f64, f64)> {
-    rustix::process::setrlimit(
-        rustix::process::Resource::Nofile,
-        rustix::process::Rlimit {
-            current: Some(u64::from(count) + 1000),
-            maximum: rustix::process::getrlimit(rustix::process::Resource::Nofile).maximum,
-        },
-    )?;
     let before = pss(server)?;
     let mut open = Vec::with_capacity(count as usize);
     for number in 0..count {

@@ -19,6 +19,9 @@ pub(super) fn wrk(server: &Server, path: &str, clients: u32, time: Duration) -> 
     wrk.args(["--threads", "1", "--connections", &clients.to_string()])
         .args(["--duration", &format!("{}s", time.as_secs())])
         .arg(format!("http://{}{path}", server.http));
+    if let Some(host) = &server.host {
+        wrk.arg("--header").arg(format!("Host: {host}"));
+    }
     let output = command::quiet(&mut wrk, time + SLACK)?;
     let failed = ["Socket errors", "Non-2xx"]
         .iter()
@@ -28,17 +31,24 @@ pub(super) fn wrk(server: &Server, path: &str, clients: u32, time: Duration) -> 
     Ok(rate)
 }
 
-/// The same over TLS and HTTP/2, ten requests at once on a connection.
-pub(super) fn h2load(server: &Server, path: &str, clients: u32, time: Duration) -> Result<f64> {
+/// The same over TLS and HTTP/2, so many requests at once on a connection.
+pub(super) fn h2load(
+    server: &Server,
+    path: &str,
+    (clients, streams): (u32, u32),
+    time: Duration,
+) -> Result<f64> {
     let mut h2load = Command::new("h2load");
     h2load
         .args([
             "--clients",
             &clients.to_string(),
             "--max-concurrent-streams",
-            "10",
+            &streams.to_string(),
         ])
         .args([
+            "--warm-up-time",
+            "1",
             "--duration",
             &time.as_secs().to_string(),
             "--window-bits",

