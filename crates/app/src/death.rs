@@ -242,7 +242,8 @@ fn sizes(last: u64, peak: u64) -> Option<String> {
         (last, peak) => Some(format!(
             "{:.1} MiB, at most {:.1} MiB",
             mib(last),
-            mib(peak)
+            // The kernel's two counts are not of the same moment.
+            mib(peak.max(last))
         )),
     }
 }
@@ -339,5 +340,6 @@ mod tests {
         assert_eq!(sizes(0, 0), None);
         assert_eq!(sizes(0, 1 << 20).unwrap(), "at most 1.0 MiB");
         assert_eq!(sizes(1 << 20, 3 << 19).unwrap(), "1.0 MiB, at most 1.5 MiB");
+        assert_eq!(sizes(3 << 19, 1 << 20).unwrap(), "1.5 MiB, at most 1.5 MiB");
     }
 }

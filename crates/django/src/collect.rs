@@ -272,7 +272,17 @@ fn stamp_of(app: &App, inspection: &Inspection) -> String {
     let dirs = inspection.static_dirs.as_slice();
     let sources = app.sources(if inside { &[] } else { dirs }, &without);
     let mut digest = Sha256::new();
-    for part in [&sources, &app.environment.digest, &inspection.settings] {
+    // Settings that read the environment may say something else with the same sources.
+    let said = format!(
+        "{:?}",
+        (
+            &inspection.settings,
+            &inspection.static_url,
+            &inspection.static_storage,
+            &inspection.installed_apps,
+        )
+    );
+    for part in [&sources, &app.environment.digest, &said] {
         digest.update(part);
         digest.update([0]);
     }

@@ -130,7 +130,7 @@ pub(crate) fn missing_driver(message: &str) -> Option<&'static str> {
         .map(|(_, package)| *package)
 }
 
-fn missing_hint(module: &str) -> String {
+pub(crate) fn missing_hint(module: &str) -> String {
     let package = package_of(module);
     format!(
         "`{module}` is not installed: add {package} to the project's dependencies and lock them"

@@ -302,6 +302,8 @@ pub(crate) fn clean(program: &Path) -> Command {
     }
     command
         .env("PIP_DISABLE_PIP_VERSION_CHECK", "1")
+        // What we make is a private environment, whoever we are.
+        .env("PIP_ROOT_USER_ACTION", "ignore")
         .env("PYTHONUNBUFFERED", "1");
     command
 }

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use thiserror::Error;
 
 use crate::app::App;
-use crate::inspect::missing_driver;
+use crate::inspect::{missing_driver, missing_hint};
 use crate::progress::{Report, Step};
 use crate::run::{self, Ran, run_over, tail};
 use crate::traceback::shorten;
@@ -47,7 +47,10 @@ impl MigrateError {
                 "add {} to the project's dependencies and lock them",
                 missing_driver(cause).unwrap_or_default()
             ),
-            Self::Failed { log, .. } => format!("all output is in {}", log.display()),
+            Self::Failed { cause, log, .. } => match missing_module(cause) {
+                Some(module) => missing_hint(module),
+                None => format!("all output is in {}", log.display()),
+            },
             Self::Unreadable { .. } | Self::Empty => {
                 "see `command` under [release] in hotclub.toml; it is split like a shell's words, \
                  but no shell runs it"
@@ -58,6 +61,13 @@ impl MigrateError {
             }
         })
     }
+}
+
+/// The module that a traceback's last line misses.
+fn missing_module(cause: &str) -> Option<&str> {
+    let said = cause.trim_end().lines().last()?.trim();
+    let named = said.strip_prefix("ModuleNotFoundError: No module named '")?;
+    named.strip_suffix('\'')
 }
 
 /// Runs the commands one after the other in manage.py's folder; the first that fails ends it. All

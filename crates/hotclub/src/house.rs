@@ -618,6 +618,8 @@ fn app_failure(failure: &AppFailure, spec: &Spec) -> Failure {
         "AttributeError" | "AppNotFound" => {
             said.hint("MODULE:ATTRIBUTE must name the WSGI application in the module")
         }
-        _ => said,
+        _ => said.hint(
+            "the app's own code raised this while it was imported: mend it there, and start again",
+        ),
     }
 }

@@ -28,7 +28,10 @@ fn named(wanted: &Path) -> Result<PathBuf, Failure> {
     } else {
         wanted.to_str().and_then(on_path)
     };
-    found.ok_or_else(|| Failure::new(format!("--python {}: no such program", wanted.display())))
+    found.ok_or_else(|| {
+        Failure::new(format!("--python {}: no such program", wanted.display()))
+            .hint("give a path, or the name of a Python on PATH, such as python3")
+    })
 }
 
 fn on_path(name: &str) -> Option<PathBuf> {

@@ -214,6 +214,17 @@ pub(crate) fn fit(project: &Project, console: &Console) -> Result<(), Failure> {
             missing.package
         )));
     }
+    if let Some(other) = &project.inspection.wsgi_settings {
+        console.warning(
+            &format!(
+                "manage.py chooses {}, wsgi.py {other}: the first is served",
+                project.inspection.settings
+            ),
+            Some(&format!(
+                "to serve the other: `settings = \"{other}\"` under [app] in hotclub.toml"
+            )),
+        );
+    }
     if project.inspection.debug {
         console.warning(
             "DEBUG is on: every error page shows the settings and the code to any visitor",

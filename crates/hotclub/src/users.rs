@@ -173,7 +173,10 @@ fn find_user(name: &str) -> Result<(u32, u32), Failure> {
     let found = User::from_name(name).ok().flatten();
     found
         .map(|user| (user.uid.as_raw(), user.gid.as_raw()))
-        .ok_or_else(|| Failure::new(format!("there is no user {name}")))
+        .ok_or_else(|| {
+            Failure::new(format!("there is no user {name}"))
+                .hint(format!("make it: useradd --system {name}"))
+        })
 }
 
 fn find_group(name: &str) -> Result<u32, Failure> {

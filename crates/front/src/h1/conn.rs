@@ -105,6 +105,8 @@ impl<'a> Connection<'a> {
 
     async fn serve_request(&mut self, request: &mut Request) -> After {
         let started = Instant::now();
+        // What is no request is logged, too, with where it came from.
+        request.client = self.ends.peer_ip();
         let message = match self.read_head(request).await {
             Ok(Some(message)) => message,
             Ok(None) => return After::Close,

@@ -12,7 +12,7 @@ pub(crate) struct TuneArgs {
     #[arg(value_name = "URL")]
     pub(crate) urls: Vec<String>,
 
-    /// Seconds of measuring for each of the four variants
+    /// Seconds of measuring for each variant
     #[arg(long, value_name = "N", default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=600))]
     pub(crate) seconds: u32,
 

@@ -84,11 +84,11 @@ pub(crate) fn circumstances(project: &Project) -> Result<String, Failure> {
     Ok(format!("{code} {} {rest:016x}", app.environment.digest))
 }
 
-/// With the values of those that they were seen to read.
+/// With the value of the variable that names the settings, and of those that they were seen to read.
 fn with_environment(before: &str, inspection: &Inspection) -> String {
-    let values = inspection
-        .env
-        .iter()
-        .map(|read| (&read.name, std::env::var_os(&read.name)));
+    let read = inspection.env.iter().map(|read| read.name.as_str());
+    let values = std::iter::once("DJANGO_SETTINGS_MODULE")
+        .chain(read)
+        .map(|name| (name, std::env::var_os(name)));
     format!("{before} {:016x}", memory::digest(values))
 }

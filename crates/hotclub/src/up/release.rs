@@ -106,8 +106,14 @@ async fn release(
     let app = project.app()?;
     let file = file(state);
     let code = app.sources(&[], std::slice::from_ref(&app.state));
-    let circumstances =
-        |place: &str| format!("{code} {} {commands:?} {place}", app.environment.digest);
+    let asked = &project.inspection;
+    let apps = memory::digest([format!("{} {:?}", asked.settings, asked.installed_apps)]);
+    let circumstances = |place: &str| {
+        format!(
+            "{code} {} {commands:?} {apps:016x} {place}",
+            app.environment.digest
+        )
+    };
     let before = identity(project, database).await;
     let same = |place| memory::recall::<Outcome>(&file, &circumstances(place)).is_some();
     // Once a release, whatever others do to the database behind our back.

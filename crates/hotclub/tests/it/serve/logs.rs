@@ -31,6 +31,18 @@ fn the_combined_log_has_one_line_a_request_with_control_characters_escaped() {
 }
 
 #[test]
+fn the_log_says_where_what_is_no_request_came_from() {
+    let program = app("hello").args(["--access-logfile", "-"]).serve();
+    let mut raw = program.connect();
+    raw.send("GET / HTTP/1.1\nHost: a\n\n").unwrap();
+    raw.read("GET").unwrap().expect(400);
+    let line = until("a line", || program.stdout.all().first().cloned());
+    assert!(line.starts_with("127.0.0.1 - - ["), "{line}");
+    drop(raw);
+    program.stop();
+}
+
+#[test]
 fn the_log_says_how_long_an_app_had_a_request_that_it_did_not_answer_in_time() {
     let gate = hotclub_testkit::Gate::new();
     let program = app("gate")

@@ -108,13 +108,17 @@ fn a_wsgi_module_that_raises_shows_the_users_frames() {
     let python = need!(python());
     let project = plain(&python);
     project.append("mysite/wsgi.py", "\nraise RuntimeError('not this way')\n");
-    says(&refused(&project), &["wsgi.py", "not this way"]);
+    let error = refused(&project);
+    says(&error, &["wsgi.py", "not this way"]);
+    assert!(error["hint"].is_string(), "{error:#}");
 }
 
 #[test]
 fn urls_that_raise_are_found_by_the_probe_before_visitors_do() {
     let python = need!(python());
     let project = plain(&python);
+    project.write("mysite/urls.py", "import environ\n");
+    says(&refused(&project), &["urls.py", "django-environ"]);
     project.write("mysite/urls.py", "raise RuntimeError('no urls today')\n");
     let ended = up(&project).end_within(std::time::Duration::from_secs(120));
     assert_eq!(ended.code, Some(1), "{}\n{}", ended.stdout, ended.stderr);

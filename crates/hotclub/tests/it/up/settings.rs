@@ -2,7 +2,7 @@
 
 use hotclub_testkit::{need, python};
 
-use super::{plain, refused, says, up};
+use super::{plain, refused, says, state_of, up};
 
 #[test]
 fn allowed_hosts_without_localhost_are_no_hindrance() {
@@ -107,11 +107,20 @@ fn split_settings_and_a_settings_module_of_the_environment_are_understood() {
             "mysite.settings",
             "mysite.settings.production",
         );
-    let program = up(&project)
-        .env("DJANGO_SETTINGS_MODULE", "mysite.settings.production")
-        .serve();
+    let chosen = |module: &str| up(&project).env("DJANGO_SETTINGS_MODULE", module).serve();
+    let program = chosen("mysite.settings.production");
     program.get("/admin/login/").expect(200);
     program.stop();
+    // What was learnt under one settings module is not taken for another's.
+    let program = chosen("mysite.settings.base");
+    assert_eq!(state_of(&program, "settings"), "done");
+    assert_eq!(state_of(&program, "migrations"), "done");
+    program.stop();
+    let ended = up(&project).end_within(std::time::Duration::from_secs(120));
+    let warned = ended.events().into_iter().find(|event| {
+        event["event"] == "warning" && event["hint"].to_string().contains("settings.production")
+    });
+    assert!(warned.is_some(), "{}", ended.stdout);
     project.write(
         "hotclub.toml",
         "[app]\nsettings = \"mysite.settings.production\"\n",
