@@ -5,11 +5,12 @@ use std::io::Write;
 use hotclub_config::Site;
 use hotclub_django::Vars;
 use hotclub_django::inspect::inspect;
+use hotclub_django::inspection::{Inspection, Pending};
 use hotclub_django::learn::learn;
 
 use crate::cli::InspectArgs;
 use crate::console::{Console, Failure};
-use crate::project::{Project, State};
+use crate::project::{Project, State, learnt};
 
 /// Prints what Django says about the project: a table, or one JSON object.
 pub(crate) async fn run(args: &InspectArgs, console: &Console) -> Result<(), Failure> {
@@ -20,6 +21,7 @@ pub(crate) async fn run(args: &InspectArgs, console: &Console) -> Result<(), Fai
     let mut inspection = inspect(project.app()?, true)
         .await
         .map_err(|error| Failure::of_step(&error, error.hint()))?;
+    explain(&project, &mut inspection)?;
     let text = if args.json {
         for read in &mut inspection.env {
             // Whether the user set it is the question.
@@ -30,6 +32,18 @@ pub(crate) async fn run(args: &InspectArgs, console: &Console) -> Result<(), Fai
         inspection.human(&injected, &project.found.root)
     };
     writeln!(std::io::stdout(), "{}", text.trim_end())?;
+    Ok(())
+}
+
+/// A cluster of our own runs with `up` only: that says more than the driver's words about its socket.
+fn explain(project: &Project, inspection: &mut Inspection) -> Result<(), Failure> {
+    let Some(Pending::Unknown { kind, message }) = &mut inspection.pending else {
+        return Ok(());
+    };
+    let learnt = learnt::last(&State::open_shared(project)?);
+    if kind == "OperationalError" && learnt.is_some_and(|learnt| learnt.managed) {
+        "the site's own PostgreSQL does not run; ask while `hotclub up` does".clone_into(message);
+    }
     Ok(())
 }
 

@@ -93,6 +93,15 @@ fn db_settings_get_a_postgres_of_their_own_whose_data_survives_a_restart() {
         log(&project)
     );
     program.stop();
+    let asked = crate::hotclub()
+        .arg("inspect")
+        .arg(project.dir())
+        .of(&project);
+    let told = asked.end_within(Duration::from_secs(60)).stdout;
+    assert!(
+        told.contains("unknown: the site's own PostgreSQL does not run"),
+        "{told}"
+    );
 }
 
 #[test]
