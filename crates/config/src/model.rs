@@ -209,6 +209,12 @@ pub struct Database {
     /// How long readiness may take.
     pub wait: Duration,
     pub backup: Backup,
+    /// The image of a container's PostgreSQL; `None`: `postgres:VERSION`.
+    pub image: Option<String>,
+    /// A volume that is there, for its data; `None`: the site's own.
+    pub volume: Option<String>,
+    /// A folder whose scripts an empty volume is begun with.
+    pub init: Option<PathBuf>,
 }
 
 /// `[database.backup]`.
@@ -433,6 +439,9 @@ impl Default for Database {
             version: None,
             wait: defaults::DATABASE_WAIT,
             backup: Backup::default(),
+            image: None,
+            volume: None,
+            init: None,
         }
     }
 }

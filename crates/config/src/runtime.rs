@@ -19,6 +19,12 @@ pub struct Runtime {
     pub dockerfile: Option<PathBuf>,
     pub target: Option<String>,
     pub args: BTreeMap<String, String>,
+    /// What the Dockerfile that Hotclub writes begins with; `None`: `python:VERSION-slim`.
+    pub base: Option<String>,
+    /// Certificates of this machine that a build trusts.
+    pub ca_bundle: Option<PathBuf>,
+    /// The network of a build's commands; `None`: the engine's usual one.
+    pub build_network: Option<String>,
     pub volumes: Vec<Volume>,
     /// The folder of manage.py in the image; `None`: where the image's containers start.
     pub workdir: Option<PathBuf>,

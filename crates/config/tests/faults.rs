@@ -419,3 +419,32 @@ fn keys_about_an_upstreams_certificate_need_an_upstream_that_has_one() {
         ),
     ]);
 }
+
+#[test]
+fn keys_about_containers_need_containers_and_contradict_none() {
+    let docker = "[runtime]\nkind = 'docker'\n";
+    let with = |more: &str| format!("{docker}{more}\n");
+    all_say(&[
+        (
+            &with("image = 'a:1'\nca_bundle = 'ca.pem'"),
+            "is a finished image",
+        ),
+        (
+            &with("base = 'python:3.12-slim'\ndockerfile = 'x'"),
+            "about the Dockerfile that Hotclub writes",
+        ),
+        ("[database]\nvolume = 'data'\n", "about a container"),
+        (
+            &with("[database]\nengine = 'sqlite'\nimage = 'postgres:16'"),
+            "this site uses another database",
+        ),
+        (
+            &with("[database]\nimage = 'postgres:16'\nversion = 16"),
+            "says which PostgreSQL it is",
+        ),
+        (
+            &with("[database]\nvolume = './data'"),
+            "`database.volume` must be the name of a volume",
+        ),
+    ]);
+}

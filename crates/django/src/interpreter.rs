@@ -118,6 +118,26 @@ pub(crate) async fn choose(
     Err(none(wish, &seen))
 }
 
+/// The minor version that an image is to have: `usual` if it will do, else the nearest below it, else the nearest above.
+pub(crate) fn minor_for(
+    project: &Project,
+    dependencies: &Dependencies,
+    option: Option<&str>,
+    usual: (u64, u64),
+) -> Result<(u64, u64), EnvironmentError> {
+    let Some(wish) = wish(project, dependencies, option)? else {
+        return Ok(usual);
+    };
+    if let Versions::Minor(major, minor) = wish.versions {
+        return Ok((major, minor));
+    }
+    let below = (OLDEST.1..=usual.1).rev();
+    // A bound such as `>3.12.1` is met by the version's later releases.
+    let mut all = below.chain(usual.1 + 1..=NEWEST_KNOWN);
+    let is_met = |minor: &u64| wish.is_met_by(&Version::new([usual.0, *minor, 99]));
+    Ok(all.find(is_met).map_or(usual, |minor| (usual.0, minor)))
+}
+
 async fn at_path(path: &Path, user: Option<RunAs>) -> Result<Interpreter, EnvironmentError> {
     let found = ask(path, user).await;
     let found = found.filter(|found| serves(found, None));

@@ -15,6 +15,7 @@ mod export;
 pub mod find;
 pub mod hosts;
 mod human;
+pub mod image;
 pub mod inspect;
 pub mod inspection;
 mod installer;

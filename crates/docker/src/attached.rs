@@ -32,6 +32,7 @@ pub async fn run(
     env: Vec<String>,
     input: bool,
 ) -> Result<i64, DockerError> {
+    labels::sweep(engine, &spec.owner, &spec.role).await?;
     let mut body = spec.body(Some(command), env);
     (body.open_stdin, body.stdin_once, body.attach_stdin) = (Some(input), Some(input), Some(input));
     let name = format!(
@@ -48,7 +49,7 @@ pub async fn run(
         Err(error) => return Err(error.into()),
     };
     let code = attended(engine, &id, input).await;
-    if matches!(code, Ok(KILLED)) && was_out_of_memory(engine, &id).await {
+    if matches!(code, Ok(KILLED)) && labels::was_out_of_memory(engine, &id).await {
         say_out_of_memory(spec.memory);
     }
     labels::remove(engine, &id).await?;
@@ -176,12 +177,6 @@ fn show(output: &LogOutput) {
         }
         LogOutput::StdIn { .. } => Ok(()),
     };
-}
-
-async fn was_out_of_memory(engine: &Engine, id: &str) -> bool {
-    let inspected = engine.docker.inspect_container(id, None).await;
-    let state = inspected.ok().and_then(|found| found.state);
-    state.is_some_and(|state| state.oom_killed == Some(true))
 }
 
 fn say_out_of_memory(limit: Option<u64>) {

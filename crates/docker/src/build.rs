@@ -26,6 +26,12 @@ pub struct Build {
     pub dockerfile: PathBuf,
     pub target: Option<String>,
     pub args: BTreeMap<String, String>,
+    /// The network of its commands; `None`: the engine's usual one.
+    pub network: Option<String>,
+    /// Files that the context is given besides its own, by their names in it.
+    pub extra: Vec<(String, Vec<u8>)>,
+    /// Rules of a `.dockerignore`, after those of the context.
+    pub ignored: String,
 }
 
 /// One line of a build's output.
@@ -53,6 +59,9 @@ impl Build {
             .buildargs(&args);
         if let Some(target) = &self.target {
             options = options.target(target);
+        }
+        if let Some(network) = &self.network {
+            options = options.networkmode(network);
         }
         let body = body_full(archive.into());
         let mut building = engine.docker.build_image(options.build(), None, Some(body));
@@ -96,13 +105,14 @@ impl Build {
             move |error| DockerError::File { path, error }
         };
         let file = self.context.join(&self.dockerfile);
-        if !file.is_file() {
+        let name = self.dockerfile.display().to_string();
+        let mut extra = self.extra.clone();
+        let is_given = extra.iter().any(|(other, _)| *other == name);
+        if !is_given && !file.is_file() {
             return Err(DockerError::NoDockerfile(self.dockerfile.clone()));
         }
-        let name = self.dockerfile.display().to_string();
         let ignore = self.ignore();
-        let mut extra = Vec::new();
-        if ignore.leaves_out(&self.dockerfile) {
+        if !is_given && ignore.leaves_out(&self.dockerfile) {
             // The engine needs it all the same.
             let content = std::fs::read(&file).map_err(at(&file))?;
             extra.push((name.clone(), content));
@@ -119,7 +129,7 @@ impl Build {
         let text = places
             .iter()
             .find_map(|place| std::fs::read_to_string(place).ok());
-        Ignore::parse(&text.unwrap_or_default())
+        Ignore::parse(&format!("{}\n{}", text.unwrap_or_default(), self.ignored))
     }
 }
 

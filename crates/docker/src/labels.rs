@@ -71,6 +71,25 @@ impl Owner {
     }
 }
 
+/// Removes what of a site's containers of this role has ended while nobody looked: with its engine, say.
+pub(crate) async fn sweep(engine: &Engine, owner: &Owner, role: &str) -> Result<(), DockerError> {
+    let label = [owner.filter(), vec![format!("{ROLE}={role}")]].concat();
+    let filters = HashMap::from([
+        ("label".to_owned(), label),
+        ("status".to_owned(), vec!["exited".into(), "dead".into()]),
+    ]);
+    let options = ListContainersOptionsBuilder::new()
+        .all(true)
+        .filters(&filters)
+        .build();
+    for container in engine.docker.list_containers(Some(options)).await? {
+        if let Some(id) = container.id {
+            remove(engine, &id).await?;
+        }
+    }
+    Ok(())
+}
+
 /// Ends and removes a container, which may be about to remove itself.
 pub(crate) async fn remove(engine: &Engine, id: &str) -> Result<(), DockerError> {
     let options = RemoveContainerOptionsBuilder::new().force(true).build();
@@ -78,6 +97,13 @@ pub(crate) async fn remove(engine: &Engine, id: &str) -> Result<(), DockerError>
         Err(error) if !is_missing(&error) && !is_conflict(&error) => Err(error.into()),
         _ => Ok(()),
     }
+}
+
+/// Whether the kernel killed it for want of memory.
+pub(crate) async fn was_out_of_memory(engine: &Engine, id: &str) -> bool {
+    let inspected = engine.docker.inspect_container(id, None).await;
+    let state = inspected.ok().and_then(|found| found.state);
+    state.is_some_and(|state| state.oom_killed == Some(true))
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod error;
 mod image;
 mod labels;
 mod network;
+mod service;
 mod spec;
 mod volume;
 
@@ -20,4 +21,5 @@ pub use engine::Engine;
 pub use error::DockerError;
 pub use image::Image;
 pub use labels::Owner;
+pub use service::Service;
 pub use spec::{Bind, RunSpec};

@@ -16,6 +16,9 @@ use crate::console::Failure;
 pub(crate) struct Order {
     /// The engine's socket.
     pub(crate) engine: String,
+    /// What the names of variables that the command is given begin with; `None`: all of ours are.
+    #[serde(default)]
+    pub(crate) prefix: Option<String>,
     pub(crate) spec: RunSpec,
 }
 
@@ -38,7 +41,9 @@ pub(crate) async fn run(args: &ContainerArgs) -> Result<(), Failure> {
     let engine = Engine::connect(Some(&order.engine))
         .await
         .map_err(|error| Failure::of_engine(&error))?;
-    let env = std::env::vars_os().map(|(name, value)| {
+    let prefix = order.prefix.as_deref().unwrap_or_default().as_bytes();
+    let env = std::env::vars_os().filter(|(name, _)| name.as_encoded_bytes().starts_with(prefix));
+    let env = env.map(|(name, value)| {
         let mut pair = name.into_vec();
         pair.push(b'=');
         pair.extend(value.into_vec());

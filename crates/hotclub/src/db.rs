@@ -105,7 +105,7 @@ fn is_ours(project: &Project, database: &Database) -> bool {
     let default = project.inspection.default_database();
     let is_sqlite = default.is_some_and(|default| default.is_sqlite());
     match database {
-        Database::Managed(_) => true,
+        Database::Managed(_) | Database::Boxed(_) => true,
         Database::None => is_sqlite && project.contained.is_none(),
         Database::Foreign(_) => false,
     }
@@ -199,10 +199,19 @@ async fn go_back(args: &RestoreArgs, console: &Console) -> Result<(), Failure> {
         let kept = choose(&data.store, chosen)?;
         let old = restore::restore(&data.store, &data.holdings, &kept, report).await?;
         data.forget_release();
-        Ok(old)
+        let stay = data.holdings.media_stays && kept.manifest.media.is_some();
+        Ok((old, stay.then_some(kept.folder)))
     })
     .await?;
+    let (old, uploads) = old;
     swapped(&old, &args.dir, console);
+    if let Some(folder) = uploads {
+        let folder = folder.join("media");
+        console.note(&format!(
+            "uploads are as they were, for containers have their folder: the backup's are in {}",
+            folder.display()
+        ));
+    }
     Ok(())
 }
 

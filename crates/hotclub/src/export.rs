@@ -66,6 +66,7 @@ pub(crate) async fn run(args: &ExportArgs, console: &Console) -> Result<(), Fail
             ExportKind::Compose => compose::files(&plan)?,
             ExportKind::Swarm => swarm::files(&plan)?,
             ExportKind::Kubernetes => kubernetes::files(&plan)?,
+            ExportKind::Dockerfile => dockerfile::files(&plan),
             ExportKind::Systemd => Vec::new(),
         }
     };

@@ -9,6 +9,7 @@ mod container;
 mod control;
 mod db;
 mod descriptors;
+mod dockerfile;
 mod export;
 mod face;
 mod host;

@@ -1,7 +1,6 @@
 //! `hotclub tune [DIR] [URL…]`: measures pages as the settings stand and with each tuning, and says what costs most.
 
 use std::io::Write;
-use std::time::Duration;
 
 use hotclub_app::Tune;
 use hotclub_django::inspect::inspect;
@@ -14,7 +13,6 @@ use crate::measure::{self, Answer, Costly, Page, Pages, measure};
 use crate::project::{Project, State};
 use crate::up::database::{self, Database};
 
-const DATABASE_GRACE: Duration = Duration::from_secs(60);
 /// Characters of the longest bar.
 const BAR: usize = 24;
 
@@ -36,9 +34,7 @@ pub(crate) async fn run(args: &TuneArgs, console: &Console) -> Result<(), Failur
     let console = if args.json { &quiet } else { console };
     let (project, database) = ready(args, console).await?;
     let report = compare(&project, args, console).await;
-    if let Database::Managed(server) = &database {
-        let _how = server.stop(DATABASE_GRACE).await;
-    }
+    database.stop().await;
     let report = report?;
     let text = match args.json {
         true => serde_json::to_string_pretty(&report)?,

@@ -2,6 +2,7 @@
 //! nothing changed since the last start.
 
 pub(crate) mod app;
+pub(crate) mod boxed;
 pub(crate) mod database;
 pub(crate) mod release;
 pub(crate) mod site;
@@ -52,17 +53,9 @@ pub(crate) async fn run(
         owner,
     };
     let outcome = Box::pin(serve(beginning, site, &mut signals, &mut database)).await;
-    match &database {
-        Database::Managed(server) => {
-            tokio::select! {
-                _ = server.stop(DATABASE_GRACE) => {}
-                _ = signals.stop() => {
-                    server.hurry();
-                    server.exited().await;
-                }
-            }
-        }
-        Database::None | Database::Foreign(_) => {}
+    tokio::select! {
+        () = database.stop() => {}
+        _ = signals.stop() => database.kill().await,
     }
     if outcome.is_ok() {
         console.event(&Event::Stopped, "stopped");

@@ -1,5 +1,5 @@
 //! The superuser's way into a site's own cluster, whoever runs it: a server of another Hotclub that serves
-//! the site just now, or one that is started for the time.
+//! the site just now, one that is started for the time, or one in a container.
 
 use std::path::Path;
 use std::time::Duration;
@@ -47,6 +47,18 @@ impl Access {
             app: server.connection(),
             programs: cluster.programs().clone(),
             dir: cluster.dir().to_path_buf(),
+            server: None,
+        }
+    }
+
+    /// One that is run in a container: `login` is its superuser's and the app's. `dir` is on the disk that its data
+    /// probably are on, too.
+    pub fn elsewhere(login: Connection, programs: Programs, dir: std::path::PathBuf) -> Access {
+        Access {
+            admin: login.clone(),
+            app: login,
+            programs,
+            dir,
             server: None,
         }
     }

@@ -43,6 +43,8 @@ pub struct Holdings {
     pub database: Source,
     /// The media folder, when it is to be kept as well.
     pub media: Option<PathBuf>,
+    /// A restore leaves the media folder as it is: it is mounted somewhere, and another folder in its place would not be.
+    pub media_stays: bool,
 }
 
 /// Where the rows are.

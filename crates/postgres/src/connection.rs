@@ -17,9 +17,9 @@ const ENCODED: &AsciiSet = &NON_ALPHANUMERIC
 /// The app's way to a managed database.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Connection {
-    /// Goes where settings expect a host.
+    /// Goes where settings expect a host; of a container, its address.
     pub socket_dir: PathBuf,
-    /// Only names the socket's file; no TCP port is open.
+    /// Of a socket only the name of its file; no TCP port is open then.
     pub port: u16,
     pub database: String,
     pub user: String,
@@ -59,10 +59,7 @@ impl Connection {
     /// For `wait_ready`.
     pub fn target(&self) -> Target {
         Target {
-            place: Place::Unix {
-                dir: self.socket_dir.clone(),
-                port: self.port,
-            },
+            place: Place::new(&self.socket_dir.to_string_lossy(), Some(self.port)),
             user: self.user.clone(),
             password: Some(self.password.clone()),
             database: self.database.clone(),

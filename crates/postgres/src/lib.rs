@@ -28,6 +28,7 @@ pub use cluster::{Cluster, Options, Server, Stopped};
 pub use connection::Connection;
 pub use digest::digest;
 pub use error::Error;
+pub use password::kept as kept_password;
 pub use programs::{Programs, Version};
 pub use ready::{
     Cause, NotReady, Place, Ready, Target, TargetError, wait_ready, wait_ready_watched,

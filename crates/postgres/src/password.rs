@@ -28,6 +28,17 @@ pub(crate) fn random(bytes: usize) -> io::Result<String> {
     Ok(random.iter().map(|byte| format!("{byte:02x}")).collect())
 }
 
+/// The password kept in `file`; a new one is made where there is none.
+///
+/// # Errors
+/// When the file cannot be read or written.
+pub fn kept(file: &Path) -> Result<Secret, Error> {
+    match read(file)? {
+        Some(password) => Ok(password),
+        None => create(file),
+    }
+}
+
 /// The password kept in a file, or nothing when there is none (or an empty one).
 pub(crate) fn read(file: &Path) -> Result<Option<Secret>, Error> {
     match std::fs::read_to_string(file) {

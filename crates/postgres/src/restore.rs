@@ -156,6 +156,7 @@ fn plan(store: &Store, holdings: &Holdings, from: &str, with_media: bool) -> Jou
         Source::Postgres(access) => database = Some(Database::beside(access.database(), &stamp)),
         Source::Sqlite(sqlite) => file = Some(File::beside(&sqlite.file, &stamp)),
     }
+    let with_media = with_media && !holdings.media_stays;
     let root = holdings.media.as_ref().filter(|_| with_media);
     Journal {
         media: root.map(|root| Folders::beside(root, &stamp)),
@@ -208,7 +209,9 @@ async fn enough_room(store: &Store, holdings: &Holdings, kept: &Kept) -> Result<
         }
         Source::Sqlite(_) => wanted.push((store.dir(), dump.saturating_mul(3))),
     }
-    if let (Some(media), Some(root)) = (&kept.manifest.media, &holdings.media) {
+    if let (Some(media), Some(root), false) =
+        (&kept.manifest.media, &holdings.media, holdings.media_stays)
+    {
         wanted.push((parent(root), media.bytes));
     }
     room::require(&wanted)

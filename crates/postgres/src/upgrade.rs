@@ -121,6 +121,7 @@ async fn fill(
 ) -> Result<(), Error> {
     let access = Access::start(cluster, plan.wait).await?;
     let holdings = Holdings {
+        media_stays: false,
         site: plan.site.to_owned(),
         database: Source::Postgres(Box::new(access)),
         media: None,

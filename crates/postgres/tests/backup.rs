@@ -56,6 +56,7 @@ impl House {
         std::fs::create_dir(&media).unwrap();
         std::fs::write(media.join("a.jpg"), "first").unwrap();
         let holdings = Holdings {
+            media_stays: false,
             site: "site".into(),
             database: Source::Postgres(Box::new(Access::of(&server))),
             media: Some(media),
@@ -371,6 +372,7 @@ async fn a_sqlite_backup_is_proven_restored_and_undone() {
         let _ = std::fs::remove_file(&file);
         sqlite(&file, &format!("PRAGMA journal_mode = {journal}; {make}"));
         let holdings = Holdings {
+            media_stays: false,
             site: "site".into(),
             database: Source::Sqlite(Sqlite {
                 file: file.clone(),

@@ -5,6 +5,8 @@ set -e
 PATH=/usr/lib/postgresql/15/bin:$PATH
 : "${PGDATA:=/var/lib/postgresql/data}" "${POSTGRES_USER:=postgres}"
 : "${POSTGRES_DB:=$POSTGRES_USER}"
+# Another command than the server's is run as it is.
+[ "$1" = postgres ] || exec "$@"
 as_postgres() { setpriv --reuid postgres --regid postgres --init-groups "$@"; }
 mkdir -p "$PGDATA" /var/run/postgresql
 chown postgres:postgres "$PGDATA" /var/run/postgresql
@@ -27,5 +29,4 @@ if [ ! -s "$PGDATA/PG_VERSION" ]; then
     done
     as_postgres pg_ctl -D "$PGDATA" -m fast -w stop >/dev/null
 fi
-[ "$1" = postgres ] || exec "$@"
 exec setpriv --reuid postgres --regid postgres --init-groups "$@" -D "$PGDATA" -c "listen_addresses=*"

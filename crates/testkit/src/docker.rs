@@ -1,7 +1,7 @@
 //! A container engine of the tests' own: its images were made by `cargo xtask setup`, and nobody else uses it.
 
 use std::fs::File;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
@@ -41,45 +41,52 @@ impl Docker {
         let lock = File::create(home.join("lock")).map_err(|error| error.to_string())?;
         rustix::fs::flock(&lock, FlockOperation::LockExclusive).map_err(|e| e.to_string())?;
         let folder = crate::folder();
-        let at = |name: &str| folder.path().join(name);
-        let log = File::create(at("log")).map_err(|error| error.to_string())?;
-        let engine = Command::new("dockerd")
-            .arg("--data-root")
-            .arg(home.join("data"))
-            .arg("--exec-root")
-            .arg(at("exec"))
-            .arg("--pidfile")
-            .arg(at("pid"))
-            .arg("--host")
-            .arg(format!("unix://{}", at("docker.sock").display()))
-            // Containers of tests talk to each other and to nobody else: no rule of this machine is changed.
-            .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .stderr(log)
-            .spawn()
-            .map_err(|error| format!("dockerd: {error}"))?;
+        let engine = spawn(folder.path())?;
         let mut docker = Self {
             engine,
             folder,
             _lock: lock,
         };
-        let up = until_within(START, "the engine", || {
-            let over = docker.engine.try_wait().expect("it can be waited for");
-            let answers = docker.cli(&["info"]).output();
-            let answers = answers.is_ok_and(|output| output.status.success());
-            (answers || over.is_some()).then_some(answers)
-        });
-        if !up {
-            let log = std::fs::read_to_string(docker.folder.path().join("log"));
-            return Err(format!("dockerd ended: {}", log.unwrap_or_default()));
-        }
+        docker.answers()?;
         docker.clean();
         Ok(docker)
     }
 
+    /// Ends the engine, and all containers with it, does what is asked, and starts it again over the same data.
+    pub fn restart(&mut self, meanwhile: impl FnOnce()) {
+        self.end();
+        meanwhile();
+        self.engine = spawn(self.folder.path()).expect("it was started before");
+        self.answers().expect("it answered before");
+    }
+
+    fn end(&mut self) {
+        // Its own containerd ends with it.
+        let _ = kill_process(Pid::from_child(&self.engine), Signal::TERM);
+        let _ = self.engine.wait();
+    }
+
+    fn answers(&mut self) -> Result<(), String> {
+        let up = until_within(START, "the engine", || {
+            let over = self.engine.try_wait().expect("it can be waited for");
+            let answers = self.cli(&["info"]).output();
+            let answers = answers.is_ok_and(|output| output.status.success());
+            (answers || over.is_some()).then_some(answers)
+        });
+        if up {
+            return Ok(());
+        }
+        let log = std::fs::read_to_string(self.folder.path().join("log"));
+        Err(format!("dockerd ended: {}", log.unwrap_or_default()))
+    }
+
     pub fn socket(&self) -> PathBuf {
         self.folder.path().join("docker.sock")
+    }
+
+    /// Django and what else images are made with, as packages.
+    pub fn wheels(&self) -> PathBuf {
+        repository().join("target/docker/wheels")
     }
 
     pub fn pid(&self) -> u32 {
@@ -140,8 +147,27 @@ impl Drop for Docker {
         if !std::thread::panicking() {
             self.clean();
         }
-        // Its own containerd ends with it.
-        let _ = kill_process(Pid::from_child(&self.engine), Signal::TERM);
-        let _ = self.engine.wait();
+        self.end();
     }
+}
+
+fn spawn(folder: &Path) -> Result<Child, String> {
+    let at = |name: &str| folder.join(name);
+    let log = File::options().create(true).append(true).open(at("log"));
+    Command::new("dockerd")
+        .arg("--data-root")
+        .arg(repository().join("target/docker/data"))
+        .arg("--exec-root")
+        .arg(at("exec"))
+        .arg("--pidfile")
+        .arg(at("pid"))
+        .arg("--host")
+        .arg(format!("unix://{}", at("docker.sock").display()))
+        // Containers of tests talk to each other and to nobody else: no rule of this machine is changed.
+        .args(["--bridge=none", "--iptables=false", "--ip6tables=false"])
+        .stdin(Stdio::null())
+        .stdout(Stdio::null())
+        .stderr(log.map_err(|error| error.to_string())?)
+        .spawn()
+        .map_err(|error| format!("dockerd: {error}"))
 }

@@ -5,6 +5,7 @@ pub(super) mod app_server;
 pub(super) mod caching_nginx;
 pub(super) mod caddy;
 pub(super) mod composed;
+pub(super) mod contained;
 pub(super) mod front;
 pub(super) mod haproxy;
 pub(super) mod hotclub;

@@ -1,5 +1,6 @@
 //! The workloads, a file each.
 
+mod container;
 mod detail;
 mod files;
 mod hello;
@@ -23,6 +24,7 @@ pub(super) fn all() -> Vec<Box<dyn Workload>> {
     vec![
         Box::new(home::Home),
         Box::new(tuned::Tuned),
+        Box::new(container::Container),
         Box::new(detail::Detail),
         Box::new(plain::Plain),
         Box::new(hello::Hello),

@@ -3,12 +3,15 @@
 set -eu
 home=$1 python=$2 entrypoint=$3
 root=$home/rootfs
-rm -rf "$root" "$home/site" "$home/data" "$home/ready" "$home/forbidden"
+rm -rf "$root" "$home/site" "$home/wheels" "$home/data" "$home/ready" "$home/forbidden"
 debootstrap --variant=minbase \
     --include=python3,python3-pip,python3-venv,ca-certificates,netcat-openbsd,postgresql-15 \
     bookworm "$root"
+# For tests that build images, and for the image itself.
+"$python" -m pip download --quiet --dest "$home/wheels" --python-version 3.11 --implementation cp \
+    --only-binary=:all: Django 'psycopg[binary]' Pillow gunicorn
 "$python" -m pip install --quiet --target "$home/site" --python-version 3.11 --implementation cp \
-    --only-binary=:all: Django 'psycopg[binary]' gunicorn
+    --only-binary=:all: --no-index --find-links "$home/wheels" Django 'psycopg[binary]' Pillow gunicorn
 mkdir -p "$root/usr/local/lib/python3.11/dist-packages"
 cp -r "$home"/site/* "$root/usr/local/lib/python3.11/dist-packages/"
 # Or every container would compile Django before it does anything.

@@ -5,7 +5,8 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::reader::{Reader, Section};
-use crate::model::{Backup, Database, Engine, Env, EnvVar, Origin};
+use crate::model::{Backup, Database, Engine, Env, EnvVar, Origin, Site};
+use crate::runtime::RuntimeKind;
 use crate::value::{self, Wrong};
 use crate::{Secret, env_file};
 
@@ -83,7 +84,23 @@ pub(super) fn database(reader: &mut Reader, top: &mut Section<'_>) -> Database {
     });
     let wait = reader.get(&mut section, "wait", value::positive_duration);
     let backup = backup(reader, &mut section);
+    let image = reader.get(&mut section, "image", |v| {
+        value::text(v, "\"postgres:16-alpine\"")
+    });
+    let volume = reader.get(&mut section, "volume", volume);
+    let init = reader.get(&mut section, "init", |v| value::text(v, "\"initdb\""));
+    let init = init.map(|folder| reader.dir().join(folder));
     reader.end(section);
+    if image.is_some() && version.is_some() {
+        let message =
+            "`database.image` says which PostgreSQL it is, and so does `database.version`";
+        let hint = "remove one of the two".to_owned();
+        reader.collision(
+            ("database.image", "database.version"),
+            message.to_owned(),
+            hint,
+        );
+    }
     if let (Some(Engine::Sqlite | Engine::Url(_)), Some(_)) = (&engine, version) {
         let message = "`database.version` has no effect on a database that Hotclub does not manage";
         let hint = "remove it, or write engine = \"postgres\"".to_owned();
@@ -94,6 +111,45 @@ pub(super) fn database(reader: &mut Reader, top: &mut Section<'_>) -> Database {
         version,
         wait: wait.unwrap_or(default.wait),
         backup,
+        image,
+        volume,
+        init,
+    }
+}
+
+fn volume(value: &DeValue<'_>) -> Result<String, Wrong> {
+    const EXAMPLE: &str = "\"portfolio_postgres_data\"";
+    let name = value::text(value, EXAMPLE)?;
+    match super::runtime::is_volume_name(&name) {
+        true => Ok(name),
+        false => Err(Wrong::value(
+            "the name of a volume, as `docker volume ls` shows it",
+            "this is none",
+        )
+        .example(EXAMPLE)),
+    }
+}
+
+/// What is only of a PostgreSQL in a container.
+pub(super) fn no_container_without_containers(reader: &mut Reader, site: &Site) {
+    let keys = ["database.image", "database.volume", "database.init"];
+    let written: Vec<&str> = keys.into_iter().filter(|key| reader.has(key)).collect();
+    for key in written {
+        let message = match (site.runtime.kind, &site.database.engine) {
+            (RuntimeKind::Host, _) => {
+                format!("`{key}` is about a container, and this site has none")
+            }
+            (_, Engine::Sqlite | Engine::Url(_)) => {
+                format!(
+                    "`{key}` is about a PostgreSQL of Hotclub's, and this site uses another database"
+                )
+            }
+            _ => continue,
+        };
+        let hint =
+            "remove it, or write kind = \"docker\" under [runtime] and engine = \"postgres\"";
+        reader.fault(key, message, Some(hint.to_owned()));
+        return;
     }
 }
 

@@ -22,6 +22,9 @@ pub(super) fn runtime(reader: &mut Reader, top: &mut Section<'_>) -> Runtime {
     let context = text("context", "\"src\"").map(|path| dir.join(path));
     let dockerfile = text("dockerfile", "\"Dockerfile.prod\"").map(PathBuf::from);
     let target = text("target", "\"production\"");
+    let base = text("base", "\"python:3.12-slim\"");
+    let ca_bundle = text("ca_bundle", "\"/etc/ssl/certs/ca-certificates.crt\"");
+    let build_network = text("build_network", "\"host\"");
     let workdir = reader.get(&mut section, "workdir", |value| {
         inside(&value::text(value, "\"/usr/src/app\"")?)
     });
@@ -33,6 +36,7 @@ pub(super) fn runtime(reader: &mut Reader, top: &mut Section<'_>) -> Runtime {
     let args = args(reader, &mut section);
     reader.end(section);
     no_build_of_a_finished_image(reader);
+    no_base_of_another_dockerfile(reader);
     Runtime {
         kind: kind.unwrap_or_default(),
         engine,
@@ -41,6 +45,9 @@ pub(super) fn runtime(reader: &mut Reader, top: &mut Section<'_>) -> Runtime {
         dockerfile,
         target,
         args,
+        base,
+        ca_bundle: ca_bundle.map(|path| dir.join(path)),
+        build_network,
         volumes: volumes.unwrap_or_default(),
         workdir,
         memory,
@@ -65,7 +72,15 @@ fn args(
 
 /// `image` names what is not built here.
 fn no_build_of_a_finished_image(reader: &mut Reader) {
-    let build = ["context", "dockerfile", "target", "args"];
+    let build = [
+        "context",
+        "dockerfile",
+        "target",
+        "args",
+        "base",
+        "ca_bundle",
+        "build_network",
+    ];
     let keys = build.map(|key| format!("runtime.{key}"));
     let Some(key) = keys.into_iter().find(|key| reader.has(key)) else {
         return;
@@ -75,6 +90,21 @@ fn no_build_of_a_finished_image(reader: &mut Reader) {
             format!("`runtime.image` is a finished image, and `{key}` is about building one");
         let hint = "remove one of the two".to_owned();
         reader.collision(("runtime.image", &key), message, hint);
+    }
+}
+
+/// `base` is the first line of a Dockerfile that Hotclub writes.
+fn no_base_of_another_dockerfile(reader: &mut Reader) {
+    let of_a_users = ["context", "dockerfile", "target"].map(|key| format!("runtime.{key}"));
+    let Some(key) = of_a_users.into_iter().find(|key| reader.has(key)) else {
+        return;
+    };
+    if reader.has("runtime.base") {
+        let message = format!(
+            "`runtime.base` is about the Dockerfile that Hotclub writes, and `{key}` about one of yours"
+        );
+        let hint = "remove one of the two".to_owned();
+        reader.collision(("runtime.base", &key), message, hint);
     }
 }
 
@@ -107,7 +137,7 @@ fn volume(value: &DeValue<'_>, dir: &Path) -> Result<Volume, Wrong> {
     })
 }
 
-fn is_volume_name(text: &str) -> bool {
+pub(super) fn is_volume_name(text: &str) -> bool {
     let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '.' | '-');
     text.starts_with(|c: char| c.is_ascii_alphanumeric()) && text.chars().all(good)
 }

@@ -45,6 +45,7 @@ pub(super) fn read(reader: &mut Reader, document: &DeTable<'_>) -> Site {
     site.processes = app::processes(reader, &mut top);
     site.release = app::release(reader, &mut top);
     site.runtime = runtime::runtime(reader, &mut top);
+    data::no_container_without_containers(reader, &site);
     site.limits = edge::limits(reader, &mut top);
     site.log = edge::log(reader, &mut top);
     site.server = edge::server(reader, &mut top, &[defaults::LISTEN]);

@@ -33,6 +33,8 @@ pub(crate) struct ExportArgs {
 pub(crate) enum ExportKind {
     /// Docker Compose with Gunicorn, NGINX and PostgreSQL: runs without Hotclub
     Compose,
+    /// The app's image alone, with Gunicorn in it
+    Dockerfile,
     /// A stack for Docker Swarm
     Swarm,
     /// Manifests for Kubernetes
@@ -45,6 +47,7 @@ impl ExportKind {
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Compose => "compose",
+            Self::Dockerfile => "dockerfile",
             Self::Swarm => "swarm",
             Self::Kubernetes => "kubernetes",
             Self::Systemd => "systemd",

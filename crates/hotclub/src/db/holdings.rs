@@ -10,7 +10,8 @@ use hotclub_postgres::{Access, Error};
 
 use crate::console::{Console, Failure};
 use crate::project::learnt;
-use crate::project::{Project, State};
+use crate::project::{Project, State, is_contained};
+use crate::up::boxed;
 use crate::up::database::{Database, cluster_of};
 use crate::up::release;
 
@@ -47,6 +48,9 @@ impl Data {
         let store = Store::open(&folder(&state)).map_err(failure)?;
         let inspection = &learnt.inspection;
         let database = match sqlite(&project, inspection) {
+            _ if learnt.managed && is_contained(&project.site) => {
+                Source::Postgres(Box::new(boxed::access_of(&state).await?))
+            }
             _ if learnt.managed => {
                 let options = cluster_of(&project, &state)?;
                 let access = Access::open(options, project.site.database.wait).await;
@@ -67,6 +71,7 @@ impl Data {
         let inspection = &project.inspection;
         let source = match (database, sqlite(project, inspection)) {
             (Database::Managed(server), _) => Source::Postgres(Box::new(Access::of(server))),
+            (Database::Boxed(boxed), _) => Source::Postgres(Box::new(boxed.access())),
             (Database::None, Some(sqlite)) => Source::Sqlite(sqlite),
             _ => return Ok(None),
         };
@@ -86,6 +91,7 @@ impl Data {
             holdings: Holdings {
                 site: project.site.name.clone(),
                 database,
+                media_stays: is_contained(&project.site),
                 media: media(project, inspection).filter(|_| project.site.database.backup.media),
             },
             rules: project.site.database.backup.clone(),

@@ -12,7 +12,7 @@ use crate::cli::{AtHost, DbUpgradeArgs, OldArgs};
 use crate::console::{Console, Failure};
 use crate::control::{Client, Request, socket_of};
 use crate::project::learnt;
-use crate::project::{Project, State};
+use crate::project::{Project, State, is_contained};
 use crate::releases::Release;
 use crate::signals::Signals;
 use crate::up::database::cluster_of;
@@ -116,6 +116,11 @@ async fn held(
 impl Held {
     async fn take(dir: &Path, at: &AtHost, console: &Console) -> Result<Self, Failure> {
         let (project, state) = find(dir, console)?;
+        if is_contained(&project.site) {
+            return Err(Failure::new("a PostgreSQL in a container is not upgraded by this command").hint(
+                "make a backup, name another `version` and another `volume` under [database], start, and `hotclub db import` its dump",
+            ));
+        }
         let is_managed = learnt::last(&state).is_some_and(|learnt| learnt.managed);
         if !is_managed {
             return Err(Failure::new("this site has no PostgreSQL of Hotclub's own")

@@ -6,13 +6,11 @@ use std::path::{Path, PathBuf};
 
 use hotclub_config::{Engine, Proxy, Redirect, RedirectFrom};
 use hotclub_django::database::{self, Connection};
-use hotclub_django::lockfile::{self, Tool};
 
 use crate::console::Failure;
+use crate::dockerfile::{Recipe, in_image};
 use crate::project::Project;
 
-/// The project's folder in the image.
-pub(super) const APP: &str = "/app";
 /// Where Gunicorn listens.
 pub(super) const PORT: u16 = 8000;
 
@@ -30,11 +28,7 @@ pub(super) struct Plan {
     pub(super) max_requests: u32,
     /// `3.12`
     pub(super) python: String,
-    pub(super) tool: Tool,
-    /// The lock file, from the project's folder.
-    pub(super) lock: String,
-    /// manage.py's folder in the image.
-    pub(super) manage_dir: String,
+    pub(super) recipe: Recipe,
     pub(super) static_files: Option<Folder>,
     pub(super) media: Option<Folder>,
     /// `[[files]]`: their folders have to be brought along.
@@ -89,8 +83,6 @@ impl Plan {
         folder: &Path,
     ) -> Result<Plan, Failure> {
         let (site, inspection) = (&project.site, &project.inspection);
-        let dependencies = lockfile::detect(&project.found, site.app.dependencies.as_deref())
-            .map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
         let app = project.app()?;
         let root = &project.found.root;
         let mut doubts = Vec::new();
@@ -109,10 +101,7 @@ impl Plan {
             graceful: site.app.graceful_timeout.as_secs().max(1),
             max_requests: site.app.max_requests,
             python: minor(&inspection.python),
-            tool: dependencies.tool,
-            lock: below(&dependencies.file, root)
-                .unwrap_or_else(|| dependencies.file.display().to_string()),
-            manage_dir: in_image(&project.found.manage_dir, root),
+            recipe: Recipe::of(site, &project.found)?,
             static_files: folder_of(
                 &inspection.static_url,
                 &inspection.static_root,
@@ -167,14 +156,6 @@ fn below(path: &Path, root: &Path) -> Option<String> {
     path.strip_prefix(root)
         .ok()
         .map(|rest| rest.display().to_string())
-}
-
-fn in_image(path: &Path, root: &Path) -> String {
-    match below(path, root) {
-        Some(rest) if rest.is_empty() => APP.to_owned(),
-        Some(rest) => format!("{APP}/{rest}"),
-        None => path.display().to_string(),
-    }
 }
 
 /// `../..`, or the whole path.

@@ -22,7 +22,7 @@ use crate::project::{Project, State, is_contained};
 use crate::releases::{self, Release};
 use crate::tuning;
 use crate::up::database::{self, Database};
-use crate::up::{self, DATABASE_GRACE, app, release, site};
+use crate::up::{self, app, release, site};
 use crate::users;
 
 /// A site that can be shown.
@@ -227,9 +227,7 @@ impl Ground {
     pub(super) async fn stop(&self) {
         self.daily().end();
         self.keeper.stop().await;
-        if let Database::Managed(server) = &self.database {
-            let _how = server.stop(DATABASE_GRACE).await;
-        }
+        self.database.stop().await;
     }
 
     /// The same at once.
@@ -237,10 +235,7 @@ impl Ground {
         self.daily().end();
         self.keeper.hurry();
         self.keeper.stop().await;
-        if let Database::Managed(server) = &self.database {
-            server.hurry();
-            server.exited().await;
-        }
+        self.database.kill().await;
     }
 }
 

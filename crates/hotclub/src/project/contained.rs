@@ -6,7 +6,7 @@ use std::fs::{self, Permissions};
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
-use hotclub_config::{Runtime, RuntimeKind, Site, VolumeSource};
+use hotclub_config::{RuntimeKind, Site, VolumeSource};
 use hotclub_django::environment::Environment;
 use hotclub_django::{App, Vars, Within, find};
 use hotclub_docker::{Bind, Engine, Image, Owner, RunSpec};
@@ -98,7 +98,7 @@ impl Contained {
             network,
         };
         contained.lay_out()?;
-        console.done(&contained.described(&site.runtime));
+        console.done(&contained.described(site));
         Ok(contained)
     }
 
@@ -117,10 +117,16 @@ impl Contained {
         id.chars().take(12).collect()
     }
 
-    fn described(&self, runtime: &Runtime) -> String {
+    fn described(&self, site: &Site) -> String {
         let short = self.short_id();
-        match &runtime.image {
+        match &site.runtime.image {
             Some(name) => format!("{name} ({short})"),
+            None if image::is_ours(site) => {
+                format!(
+                    "built by a Dockerfile of Hotclub's, {} ({short})",
+                    image::OURS
+                )
+            }
             None => format!("built ({short})"),
         }
     }
@@ -134,7 +140,10 @@ impl Contained {
             },
             environment: Environment {
                 // Other people's code is told by its place in the interpreter's folders.
-                dir: PathBuf::from("/usr/local/lib"),
+                dir: self
+                    .image
+                    .variable("VIRTUAL_ENV")
+                    .map_or_else(|| "/usr/local/lib".into(), PathBuf::from),
                 digest: self.image.id.clone(),
                 python_version: String::new(),
                 built: false,
@@ -186,6 +195,7 @@ impl Contained {
         let file = self.code.join("containers").join(name);
         let order = Order {
             engine: self.engine.socket().display().to_string(),
+            prefix: None,
             spec: self.spec(role)?,
         };
         order.keep(&file)?;
@@ -213,15 +223,26 @@ impl Contained {
             }
         }
         Ok(RunSpec {
-            owner: self.owner.clone(),
-            role: role.name().to_owned(),
-            image: self.image.id.clone(),
             binds,
-            network: Some(self.network.clone()),
             workdir: Some(self.workdir.clone()),
             user: matches!(role, Role::Us).then(|| format!("{}:{}", uid.as_raw(), gid.as_raw())),
             memory: self.memory.filter(|_| matches!(role, Role::App)),
+            ..self.bare(role.name(), &self.image)
         })
+    }
+
+    /// A container of the site that shares nothing but its network.
+    pub(crate) fn bare(&self, role: &str, image: &Image) -> RunSpec {
+        RunSpec {
+            owner: self.owner.clone(),
+            role: role.to_owned(),
+            image: image.id.clone(),
+            binds: Vec::new(),
+            network: Some(self.network.clone()),
+            workdir: None,
+            user: None,
+            memory: None,
+        }
     }
 
     /// How a fork server comes into its container.

@@ -5,12 +5,17 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use hotclub_config::Site;
+use hotclub_django::find;
 use hotclub_docker::{Build, DockerError, Engine, Image, Owner};
 use serde::{Deserialize, Serialize};
 
-use super::{State, memory};
+use super::{FOLDER, State, memory};
 use crate::console::{Console, Failure};
+use crate::dockerfile::{CERTIFICATES, IGNORED, Recipe};
 use crate::releases::Release;
+
+/// Hotclub's own Dockerfile: in the state folder, and in the context.
+pub(super) const OURS: &str = "Dockerfile.hotclub";
 
 type At<'e> = (&'e Engine, &'e Owner);
 
@@ -107,7 +112,7 @@ async fn make(
         lines.push('\n');
         console.progress(line);
     };
-    let built = build(site, owner, name).run(engine, &mut say).await;
+    let built = build(site, state, owner, name)?.run(engine, &mut say).await;
     fs::create_dir_all(state.join("log"))?;
     fs::write(&log, &lines)?;
     let id = built.map_err(|error| match error {
@@ -125,16 +130,58 @@ async fn make(
     image.ok_or_else(|| Failure::of_engine(&DockerError::NoImage(id)))
 }
 
-fn build(site: &Site, owner: &Owner, name: &str) -> Build {
+/// Whether the image is built by the Dockerfile that Hotclub writes.
+pub(super) fn is_ours(site: &Site) -> bool {
     let runtime = &site.runtime;
-    let context = runtime.context.clone().unwrap_or_else(|| site.dir.clone());
+    let of_a_users =
+        runtime.context.is_some() || runtime.dockerfile.is_some() || runtime.target.is_some();
+    let there = || site.dir.join("Dockerfile").exists();
+    runtime.image.is_none() && (runtime.base.is_some() || !(of_a_users || there()))
+}
+
+fn build(site: &Site, state: &Path, owner: &Owner, name: &str) -> Result<Build, Failure> {
+    let runtime = &site.runtime;
     let dockerfile = runtime.dockerfile.clone();
-    Build {
+    let mut build = Build {
         tag: name.to_owned(),
         owner: owner.clone(),
         dockerfile: dockerfile.unwrap_or_else(|| PathBuf::from("Dockerfile")),
-        context,
+        context: runtime.context.clone().unwrap_or_else(|| site.dir.clone()),
         target: runtime.target.clone(),
         args: runtime.args.clone(),
+        network: runtime.build_network.clone(),
+        extra: certificates(site)?.into_iter().collect(),
+        // It holds environments by the gigabyte, and secrets.
+        ignored: format!("{FOLDER}\n"),
+    };
+    if is_ours(site) {
+        let text = ours(site)?;
+        fs::write(state.join(OURS), &text)?;
+        build.dockerfile = OURS.into();
+        build.extra.push((OURS.to_owned(), text.into_bytes()));
+        build.ignored.push_str(IGNORED);
     }
+    Ok(build)
+}
+
+fn ours(site: &Site) -> Result<String, Failure> {
+    let found = find::find(&site.dir, site.app.dir.as_deref())
+        .map_err(|error| Failure::new(error.to_string()).hint(error.hint()))?;
+    let recipe = Recipe::of(site, &found)?;
+    Ok(match site.runtime.ca_bundle {
+        Some(_) => recipe.with_certificates().text(),
+        None => recipe.text(),
+    })
+}
+
+/// The host's certificates, for whatever the Dockerfile does with them.
+fn certificates(site: &Site) -> Result<Option<(String, Vec<u8>)>, Failure> {
+    let Some(file) = &site.runtime.ca_bundle else {
+        return Ok(None);
+    };
+    let text = fs::read(file).map_err(|error| {
+        Failure::new(format!("{} cannot be read: {error}", file.display()))
+            .hint("`ca_bundle` under [runtime] names a file of certificates in PEM form")
+    })?;
+    Ok(Some((CERTIFICATES.to_owned(), text)))
 }

@@ -27,14 +27,15 @@ pub(crate) fn file(state: &State) -> PathBuf {
 }
 
 /// What was learnt under the same `circumstances`, if it still holds.
-pub(crate) fn recall(circumstances: &str, state: &State) -> Option<Learnt> {
+pub(crate) fn recall(project: &Project, circumstances: &str, state: &State) -> Option<Learnt> {
     let text = std::fs::read(file(state)).ok()?;
     let kept: serde_json::Value = serde_json::from_slice(&text).ok()?;
     let inspection: Inspection =
         serde_json::from_value(kept["result"]["inspection"].clone()).ok()?;
     let learnt: Learnt =
         memory::recall(&file(state), &with_environment(circumstances, &inspection))?;
-    let gone = learnt.managed && Cluster::is_new(&state.dir.join("postgres"));
+    let is_cluster = learnt.managed && project.contained.is_none();
+    let gone = is_cluster && Cluster::is_new(&state.dir.join("postgres"));
     (!gone).then_some(learnt)
 }
 

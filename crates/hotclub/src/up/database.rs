@@ -8,6 +8,8 @@ use hotclub_django::inspection::{Database as Settings, Inspection};
 use hotclub_django::learn::{Managed, learn};
 use hotclub_postgres::{Cluster, Options, Ready, RunAs, Server, Target, programs, wait_ready};
 
+use super::DATABASE_GRACE;
+use super::boxed::{self, Boxed};
 use crate::console::{Console, Failure};
 use crate::project::learnt::{self, Learnt};
 use crate::project::{Project, State};
@@ -21,13 +23,17 @@ pub(crate) enum Database {
     Foreign(Option<Target>),
     /// A cluster of our own.
     Managed(Server),
+    /// The same in a container.
+    Boxed(Box<Boxed>),
 }
 
 impl Database {
     /// Returns when a cluster of our own ends by itself.
     pub(crate) async fn fell(&self) -> Failure {
-        let Self::Managed(server) = self else {
-            return std::future::pending().await;
+        let server = match self {
+            Self::Managed(server) => server,
+            Self::Boxed(boxed) => return Box::pin(boxed.fell()).await,
+            Self::None | Self::Foreign(_) => return std::future::pending().await,
         };
         let status = server.exited().await;
         Failure::new(format!("PostgreSQL ended by itself ({status})"))
@@ -35,9 +41,33 @@ impl Database {
             .hint("start again: it recovers what was committed")
     }
 
+    /// Ends it in order, if it is ours to end.
+    pub(crate) async fn stop(&self) {
+        match self {
+            Self::Managed(server) => {
+                let _how = server.stop(DATABASE_GRACE).await;
+            }
+            Self::Boxed(boxed) => boxed.stop().await,
+            Self::None | Self::Foreign(_) => {}
+        }
+    }
+
+    /// The same at once.
+    pub(crate) async fn kill(&self) {
+        match self {
+            Self::Managed(server) => {
+                server.hurry();
+                server.exited().await;
+            }
+            Self::Boxed(boxed) => boxed.kill().await,
+            Self::None | Self::Foreign(_) => {}
+        }
+    }
+
     pub(crate) fn described(&self, project: &Project) -> String {
         let default = project.inspection.default_database();
         match (self, default) {
+            (Self::Boxed(boxed), _) => boxed.described(),
             (Self::Managed(server), _) => format!("PostgreSQL {}", server.cluster().version().text),
             (_, Some(database)) if database.is_sqlite() => {
                 format!("SQLite {}", project.shown(database.name.as_ref()).display())
@@ -67,7 +97,11 @@ pub(crate) async fn settle(
 ) -> Result<Database, Failure> {
     let (managed, cluster) = decide(project, state, console, None).await?;
     console.begin("database");
-    let database = if managed {
+    let contained = project.contained.as_ref().filter(|_| managed);
+    let database = if let Some(contained) = contained {
+        let boxed = Box::pin(Boxed::start(project, contained, state, console));
+        Database::Boxed(Box::new(boxed.await?))
+    } else if managed {
         let cluster = match cluster {
             Some(cluster) => cluster,
             None => prepare(project, state).await?,
@@ -116,10 +150,15 @@ pub(crate) async fn resettle(
 ) -> Result<(), Failure> {
     let server = match held {
         Database::Managed(server) => Some(server),
-        Database::None | Database::Foreign(_) => None,
+        Database::None | Database::Foreign(_) | Database::Boxed(_) => None,
     };
     let (managed, _) = decide(project, state, console, server).await?;
-    if managed != server.is_some() {
+    let is_kept = match held {
+        Database::Boxed(boxed) => managed && boxed.is_still_wanted(project)?,
+        Database::Managed(_) => managed,
+        Database::None | Database::Foreign(_) => !managed,
+    };
+    if !is_kept {
         return Err(
             Failure::new("the site stands on another database than before")
                 .hint("stop and start for that: a reload keeps the database"),
@@ -142,7 +181,7 @@ async fn decide(
 ) -> Result<(bool, Option<Cluster>), Failure> {
     console.begin("settings");
     let circumstances = learnt::circumstances(project)?;
-    let recalled = learnt::recall(&circumstances, state);
+    let recalled = learnt::recall(project, &circumstances, state);
     let unchanged = recalled.is_some();
     let (learnt, cluster) = match recalled {
         Some(learnt) => {
@@ -181,9 +220,9 @@ async fn ask(
     held: Option<&Server>,
 ) -> Result<(Learnt, Option<Cluster>), Failure> {
     let contained = project.contained.is_some();
+    let ordered = project.site.database.engine == Engine::Postgres;
     let offer = match &project.site.database.engine {
-        Engine::Detect if contained => None,
-        Engine::Postgres if contained => return Err(not_in_a_container()),
+        Engine::Detect | Engine::Postgres if contained => Some(Offer::Boxed),
         Engine::Sqlite => None,
         Engine::Url(url) => Some(Offer::Url(connection_of(url.expose())?)),
         Engine::Detect | Engine::Postgres => match programs::find(project.site.database.version) {
@@ -206,9 +245,12 @@ async fn ask(
             project.site.database.engine,
             Engine::Postgres | Engine::Url(_)
         );
-    let decided = project.site.database.engine == Engine::Detect && database::is_decided(reads);
+    let is_set = database::is_decided(reads);
+    let decided = project.site.database.engine == Engine::Detect && is_set;
     let (connection, cluster) = match offer {
         Some(Offer::Url(connection)) => (Some(connection), None),
+        // What the user has set is what its container is made with.
+        Some(Offer::Boxed) if wanted && !is_set => (Some(boxed::connection(project, state)?), None),
         Some(Offer::Managed) if wanted && !decided && held.is_some() => {
             (held.map(|server| connection_to(server.cluster())), None)
         }
@@ -235,7 +277,10 @@ async fn ask(
     } else {
         note(&learned.database, &learned.inspection)
     };
-    let managed = pointed && (cluster.is_some() || held.is_some());
+    let managed = match contained {
+        true => ordered || (pointed && project.site.database.engine == Engine::Detect),
+        false => pointed && (cluster.is_some() || held.is_some()),
+    };
     let learnt = Learnt {
         inspection: learned.inspection,
         injected: learned.injected,
@@ -245,16 +290,10 @@ async fn ask(
     Ok((learnt, cluster.filter(|_| managed)))
 }
 
-fn not_in_a_container() -> Failure {
-    Failure::new("engine = \"postgres\" and kind = \"docker\" do not go together yet").hint(
-        "name a database that the container can reach: engine = \"postgres://…\", or the names that the settings \
-         read, in an env file",
-    )
-}
-
 /// What the settings could be pointed at.
 enum Offer {
     Managed,
+    Boxed,
     Url(Connection),
 }
 

@@ -152,6 +152,7 @@ async fn identity(project: &Project, database: &Database) -> Option<String> {
             Some(format!("cluster {}:{}", made.dev(), made.ino()))
         }
         Database::Foreign(target) => hotclub_postgres::digest(target.as_ref()?, APPLIED).await,
+        Database::Boxed(boxed) => Some(boxed.identity()),
         Database::None => {
             let default = project
                 .inspection

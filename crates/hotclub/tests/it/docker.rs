@@ -1,5 +1,7 @@
 //! Sites whose app is in a container. Everything that a test makes is in an engine of the tests' own.
 
+mod building;
+mod data;
 pub(crate) mod deploys;
 mod faults;
 mod serving;

@@ -132,7 +132,7 @@ fn a_real_nginx_serves_the_site_by_the_configuration_that_compose_was_exported_w
             "python manage.py migrate --noinput && python manage.py collectstatic --noinput",
         ),
         ("docker-compose.yml", "context: .."),
-        ("Dockerfile", "USER app"),
+        ("Dockerfile", "USER 10001"),
         ("nginx.conf", "client_max_body_size"),
     ] {
         let text = project.read(&format!("out/{name}"));

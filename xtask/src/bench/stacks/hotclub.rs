@@ -53,6 +53,10 @@ impl Hotclub {
         }
     }
 
+    pub(in crate::bench) fn program(&self) -> &Path {
+        &self.program
+    }
+
     fn serve(&self, job: &Job) -> Result<Server> {
         let address = http::free_port()?;
         let mut serve = Command::new(&self.program);

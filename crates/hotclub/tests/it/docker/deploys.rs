@@ -9,7 +9,7 @@ use super::{CONFIG, site_in, views};
 use crate::host::{done, home, host, kept, refused, server, text};
 use crate::up::says;
 
-const PATIENCE: Duration = Duration::from_secs(240);
+pub(super) const PATIENCE: Duration = Duration::from_secs(240);
 
 /// A host, and the folder of the site `boxed` that is deployed to it.
 pub(crate) fn boxed(docker: &Docker, word: &str) -> (Project, PathBuf, Program) {
