@@ -3,6 +3,8 @@
 set -eu
 home=$1 python=$2 entrypoint=$3
 root=$home/rootfs
+# An engine that was killed leaves its folder mounted.
+umount "$home/data" 2>/dev/null || true
 rm -rf "$root" "$home/site" "$home/wheels" "$home/data" "$home/ready" "$home/forbidden"
 debootstrap --variant=minbase \
     --include=python3,python3-pip,python3-venv,ca-certificates,netcat-openbsd,postgresql-15 \
