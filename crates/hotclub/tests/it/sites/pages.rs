@@ -62,6 +62,8 @@ fn redirects_keep_path_and_query() {
     let moved = program.get("/blog/2024/%C3%BC?x=1").expect(308);
     let location = "https://blog.example/2024/%C3%BC?x=1";
     assert_eq!(moved.header("location"), Some(location));
+    let top = program.get("/blog?x=1").expect(308);
+    assert_eq!(top.header("location"), Some("https://blog.example/?x=1"));
     program.get("/older").expect(404);
     program.stop();
 }
