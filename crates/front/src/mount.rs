@@ -45,7 +45,7 @@ impl Mount {
         Self::made(url, Serves::Pages(pages))
     }
 
-    /// Sends all of a URL elsewhere.
+    /// Sends all that is below a URL elsewhere, and the URL itself without its last slash.
     #[must_use]
     pub fn redirect(url: &str, redirect: Redirect) -> Self {
         Self::made(url, Serves::Redirect(redirect))
@@ -58,11 +58,11 @@ impl Mount {
         Self::made(&url, Serves::Proxy(proxy))
     }
 
-    /// What follows this mount's URL in a path below it.
+    /// What follows this mount's URL in a path below it, or in one that lacks but its last slash.
     pub(crate) fn rest<'p>(&self, path: &'p [u8]) -> Option<&'p [u8]> {
         let rest = path.strip_prefix(&*self.url);
         match &self.serves {
-            Serves::Proxy(_) if rest.is_none() => {
+            Serves::Proxy(_) | Serves::Redirect(_) if rest.is_none() => {
                 (self.url.strip_suffix(b"/") == Some(path)).then_some(&b""[..])
             }
             _ => rest,

@@ -209,23 +209,20 @@ fn install(tool: Tool, lock: &str) -> (String, String) {
         Some((dir, _)) => format!("{dir}/{other}"),
         None => other.to_owned(),
     };
-    let locked = |other: &str, package: &str, export: &str| {
+    let exported = |other: &str, package: &str, export: &str, install: &str| {
         let copied = format!("{} {lock}", beside(other));
         let fetch = format!("python -m venv /tool && /tool/bin/pip install {package}");
-        (
-            copied,
-            format!("{fetch} && /tool/bin/{export} && pip install -r /locked.txt"),
-        )
+        let install = format!("{fetch} && /tool/bin/{export} && pip install {install} /locked.txt");
+        (copied, install)
     };
+    let locked = |other: &str, package: &str, export: &str| exported(other, package, export, "-r");
     match tool {
-        Tool::Uv => {
-            let (copied, install) = locked(
-                "pyproject.toml",
-                "uv",
-                "uv export --frozen --no-dev --no-emit-project -o /locked.txt",
-            );
-            (copied, install.replace("-r /locked", "--require-hashes -r /locked"))
-        }
+        Tool::Uv => exported(
+            "pyproject.toml",
+            "uv",
+            "uv export --frozen --no-dev --no-emit-project -o /locked.txt",
+            "--require-hashes -r",
+        ),
         Tool::Poetry => locked(
             "pyproject.toml",
             "poetry poetry-plugin-export",

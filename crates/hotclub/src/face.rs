@@ -118,15 +118,12 @@ impl Face {
         if let Some(pages) = &site.pages {
             mounts.push(open_pages(pages)?);
         }
-        let (mut exact, mut tops) = (Vec::new(), Vec::new());
+        let mut exact = Vec::new();
         for redirect in &site.redirects {
             let to = Redirect::new(redirect.status, &redirect.to);
             match &redirect.from {
                 RedirectFrom::Exact(path) => exact.push((path.clone(), to)),
-                RedirectFrom::Below(url) => {
-                    tops.push((url.as_str().trim_end_matches('/').to_owned(), to.clone()));
-                    mounts.push(Mount::redirect(url.as_str(), to));
-                }
+                RedirectFrom::Below(url) => mounts.push(Mount::redirect(url.as_str(), to)),
             }
         }
         let moved = site
@@ -135,8 +132,6 @@ impl Face {
             .map(|(from, to)| (from.clone(), to.clone()));
         let made = FrontSite::new(&*site.name, site.hosts.clone(), mounts, app);
         let (gate, dress) = self.guards()?;
-        // What is written down for exactly that path comes later, and wins.
-        let exact = tops.into_iter().chain(exact);
         let made = made.moving(moved).redirecting(exact).guarded(gate, dress);
         let made = made.over_https(https::rules(&site.https));
         Ok(made.compressing(site.compress).keeping(&site.cache))

@@ -4,7 +4,7 @@
 use std::path::Path;
 use std::time::Duration;
 
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use crate::cluster::{Cluster, Options, Server};
 use crate::connection::Connection;
@@ -135,13 +135,11 @@ impl Access {
 
     /// Logs in as the superuser.
     pub async fn login(&self, database: &str) -> Result<Client, Error> {
-        let config = self.admin(database).target().config();
-        let (client, driver) = config.connect(NoTls).await.map_err(|source| Error::Query {
+        let logged_in = self.admin(database).target().log_in().await;
+        let (client, _) = logged_in.map_err(|source| Error::Query {
             doing: "log in to the database",
             source,
         })?;
-        // Ends by itself when the client is dropped.
-        tokio::spawn(driver);
         Ok(client)
     }
 }

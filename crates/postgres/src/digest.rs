@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use sha2::{Digest, Sha256};
-use tokio_postgres::NoTls;
 
 use crate::backup::hex;
 use crate::ready::Target;
@@ -19,12 +18,10 @@ pub async fn digest(target: &Target, query: &str) -> Option<String> {
 }
 
 async fn rows(target: &Target, query: &str) -> Option<String> {
-    let (client, connection) = target.config().connect(NoTls).await.ok()?;
-    // The connection's task ends by itself when the client is dropped.
-    let driver = tokio::spawn(connection);
+    let (client, session) = target.log_in().await.ok()?;
     let rows = client.query(query, &[]).await;
     drop(client);
-    let _ = driver.await;
+    let _ = session.await;
     let rows = rows.ok().filter(|rows| !rows.is_empty())?;
     let mut digest = Sha256::new();
     for row in &rows {

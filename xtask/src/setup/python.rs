@@ -91,16 +91,17 @@ fn make(base: &Path, venv: &Path, list: &str) -> Result<()> {
         fs::remove_dir_all(venv).with_context(|| format!("cannot remove {}", venv.display()))?;
     }
     command::quiet(Command::new(base).args(["-m", "venv"]).arg(venv), LIMIT)?;
-    let mut pip = Command::new(venv.join("bin/python"));
-    pip.args([
-        "-m",
-        "pip",
-        "install",
-        "--quiet",
-        "--disable-pip-version-check",
-        "--requirement",
-    ]);
-    command::quiet(pip.arg(list).current_dir(project::root()), LIMIT).map(drop)
+    let mut pip = pip_install(&venv.join("bin/python"));
+    pip.arg("--requirement").arg(list);
+    command::quiet(pip.current_dir(project::root()), LIMIT).map(drop)
+}
+
+/// `pip install` of that Python's, still without what it shall install.
+pub(super) fn pip_install(python: &Path) -> Command {
+    let mut pip = Command::new(python);
+    pip.args(["-m", "pip", "install", "--quiet"]);
+    pip.arg("--disable-pip-version-check");
+    pip
 }
 
 fn runs(python: &Path) -> bool {

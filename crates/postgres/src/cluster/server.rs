@@ -10,15 +10,14 @@ use std::time::Duration;
 use rustix::process::{Pid, PidfdFlags, Signal, pidfd_open, pidfd_send_signal};
 use tokio::process::Child;
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
 use tokio::time::{Instant, sleep, timeout};
-use tokio_postgres::{Client, NoTls};
+use tokio_postgres::Client;
 
 use super::{Cluster, Exit, conf, leftover, log};
 use crate::command::command;
 use crate::connection::Connection;
 use crate::error::Error;
-use crate::ready::{Cause, NotReady, OWN, Target, wait_paced};
+use crate::ready::{Cause, NotReady, OWN, Session, Target, wait_paced};
 use crate::role;
 
 /// After a crash, orphans of the old server hold its shared memory until they notice, which takes moments.
@@ -30,9 +29,6 @@ const IMMEDIATE: Duration = Duration::from_secs(5);
 
 /// How often the log's length is looked at.
 const LOG_CHECK: Duration = Duration::from_secs(60);
-
-/// Ends when its client is dropped.
-type Driver = JoinHandle<Result<(), tokio_postgres::Error>>;
 
 /// A server that answers. Dropping it begins a fast shutdown and does not wait for its end; `stop` does.
 #[derive(Debug)]
@@ -242,12 +238,12 @@ impl Server {
 
     /// How many sessions the server admits as it runs.
     pub async fn max_connections(&self) -> Result<u32, Error> {
-        let (client, driver) = self.superuser().await?;
+        let (client, session) = self.superuser().await?;
         let asked = client
             .query_one("SELECT current_setting('max_connections')::int", &[])
             .await;
         drop(client);
-        let _ = driver.await;
+        let _ = session.await;
         let admitted: i32 =
             asked
                 .and_then(|row| row.try_get(0))
@@ -258,22 +254,20 @@ impl Server {
         Ok(admitted.unsigned_abs())
     }
 
-    async fn superuser(&self) -> Result<(Client, Driver), Error> {
-        let config = self.admin().target().config();
-        let connected = config.connect(NoTls).await;
-        let (client, connection) = connected.map_err(|source| Error::Query {
+    async fn superuser(&self) -> Result<(Client, Session), Error> {
+        let logged_in = self.admin().target().log_in().await;
+        logged_in.map_err(|source| Error::Query {
             doing: "log in to the new server",
             source,
-        })?;
-        Ok((client, tokio::spawn(connection)))
+        })
     }
 
     async fn provide(&self) -> Result<(), Error> {
-        let (client, driver) = self.superuser().await?;
+        let (client, session) = self.superuser().await?;
         let app = self.connection();
         let outcome = role::ensure(&client, &app.user, &app.password, &app.database).await;
         drop(client);
-        let _ = driver.await;
+        let _ = session.await;
         outcome
     }
 }

@@ -6,12 +6,16 @@ use std::path::{Path, PathBuf};
 
 use hotclub_config::Secret;
 use percent_encoding::percent_decode_str;
-use tokio_postgres::Config;
+use tokio::task::JoinHandle;
 use tokio_postgres::config::SslMode;
+use tokio_postgres::{Client, Config, NoTls};
 
 /// Where Debian's PostgreSQL has its socket: what libpq takes without a host.
 const DEFAULT_SOCKET_DIR: &str = "/var/run/postgresql";
 const DEFAULT_PORT: u16 = 5432;
+
+/// What carries a client's words.
+pub(crate) type Session = JoinHandle<Result<(), tokio_postgres::Error>>;
 
 /// A database and who logs in.
 #[derive(Debug, Clone, PartialEq)]
@@ -97,8 +101,13 @@ impl Target {
         Ok(parts.into_target())
     }
 
-    /// What the driver needs.
-    pub(crate) fn config(&self) -> Config {
+    /// Logs in, without TLS. The task carries the session, and ends by itself once the client is dropped.
+    pub(crate) async fn log_in(&self) -> Result<(Client, Session), tokio_postgres::Error> {
+        let (client, connection) = self.config().connect(NoTls).await?;
+        Ok((client, tokio::spawn(connection)))
+    }
+
+    fn config(&self) -> Config {
         let mut config = Config::new();
         match &self.place {
             Place::Unix { dir, port } => config.host_path(dir).port(*port),

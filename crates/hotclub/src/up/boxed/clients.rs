@@ -28,7 +28,7 @@ pub(super) fn lay_out(contained: &Contained, image: &Image, state: &Path) -> Res
         spec: contained.bare("client", image),
     }
     .keep(&order)?;
-    let quoted = |path: &Path| format!("'{}'", path.display().to_string().replace('\'', "'\\''"));
+    let quoted = |path: &Path| shell_words::quote(&path.display().to_string()).into_owned();
     let (program, order) = (quoted(&std::env::current_exe()?), quoted(&order));
     for client in ALL {
         let text = format!("#!/bin/sh\nexec {program} container {order} {client} \"$@\"\n");
